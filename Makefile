@@ -1,0 +1,55 @@
+# `make demo` and `make test` are all one needs: each first builds .venv from requirements.lock.
+# Pass options to the program or to pytest with ARGS: make demo ARGS="--nats-port 4222".
+
+PYTHON ?= python3
+UV ?= uv
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo up test test-faults lint coverage lock clean
+
+demo: $(READY)
+	@exec $(BIN)/goal-ledger demo $(ARGS)
+
+up: $(READY)
+	@exec $(BIN)/goal-ledger up $(ARGS)
+
+test: $(READY)
+	@exec $(BIN)/python -m pytest -m "not faults_long" $(ARGS)
+
+test-faults: $(READY)
+	@exec $(BIN)/python -m pytest -m faults_long $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
+
+coverage: $(READY)
+	$(BIN)/coverage run -m pytest -m "not faults_long" $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+$(READY): requirements.lock pyproject.toml contracts/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'Goal Ledger needs Python 3.11 or later; name one like this: make PYTHON=python3.12' >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'Python lacks its venv module; on Debian or Ubuntu: apt install python3-venv' >&2; exit 2; }
+	@echo 'Setting up .venv: once, about a minute'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e contracts -e .
+	@touch $@
+
+# One lock for every platform and every Python from 3.11 on. No address of an index goes into it.
+lock:
+	@command -v $(UV) >/dev/null || { echo 'make lock needs uv; name it like this: make lock UV=path/to/uv' >&2; exit 2; }
+	env -u UV_FIND_LINKS $(UV) pip compile pyproject.toml --group dev --no-emit-package goal-contracts \
+	  --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --quiet --output-file requirements.lock $(ARGS)
+
+clean:
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+	  .ruff_cache build contracts/build *.egg-info contracts/*.egg-info
+	find services contracts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+"""The kinds of field that messages are made of, each with its stated limit."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Chosen by the caller.")]
+Title = Annotated[str, Meta(min_length=1, max_length=1_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=4_000)]
+Reasoning = Annotated[str, Meta(min_length=1, max_length=4_000)]
+UnitOfMeasure = Annotated[str, Meta(min_length=1, max_length=64)]
+Source = Annotated[str, Meta(min_length=1, max_length=200)]
+Provenance = Annotated[
+    str,
+    Meta(max_length=500, description="Where an imported fact stands: file, row and digest."),
+]
+Confidence = Annotated[int, Meta(ge=0, le=10, description="0 will not land, 10 will land.")]
+Instant = Annotated[datetime, Meta(tz=True, description="A moment, with its offset from UTC.")]
+Zone = Annotated[str, Meta(min_length=1, max_length=64, description="An IANA time zone.")]
+Period = Annotated[
+    str,
+    Meta(
+        pattern=r"^\d{4}-\d{2}-\d{2}/\d{4}-\d{2}-\d{2}$",
+        description="First and last day, both included: 2022-01-01/2022-01-31.",
+    ),
+]
+GoalRef = Annotated[
+    str,
+    Meta(
+        pattern=r"^(objective|key_result|kpi)/[A-Za-z0-9_-]{1,64}$",
+        description="Kind and id of a goal or an indicator: objective/o-1.",
+    ),
+]
+
+Kind = Literal["organisation", "unit", "cycle", "objective", "key_result", "kpi"]
+UnitKind = Literal["company", "department", "team", "person"]
+CycleKind = Literal["annual", "quarterly", "monthly", "custom"]
+CycleState = Literal["planned", "active", "grading", "closed", "reopened", "cancelled"]
+ObjectiveKind = Literal["committed", "aspirational"]
+ObjectiveState = Literal["draft", "published", "dropped", "carried"]
+Outcome = Literal["achieved", "partial", "missed", "dropped", "carried"]
+Status = Literal["on_track", "at_risk", "off_track"]
+Direction = Literal["higher", "lower", "range"]
+Frequency = Literal["daily", "weekly", "monthly", "quarterly", "yearly"]
+Aggregation = Literal["last", "sum", "average"]
+Timing = Literal["leading", "lagging"]
+KpiHealth = Literal["healthy", "warning", "breach", "no_data"]
+ReviewDecision = Literal["fix", "recovery_objective", "accept"]
+
+DIGITS_MAX = 28
+EXPONENT_MAX = 18
+
+
+def is_number_of_record(number: Decimal) -> bool:
+    """Finite, at most 28 significant digits, at most 18 places either side of the point."""
+    if not number.is_finite():
+        return False
+    _, digits, exponent = number.as_tuple()
+    return len(digits) <= DIGITS_MAX and abs(int(exponent)) <= EXPONENT_MAX

@@ -1,0 +1,60 @@
+"""Every subject on the wire, written once.
+
+goals.command.<org>.<actor>.<CommandName>     clients ask the ledger
+goals.ledger.<org>.<kind>.<id>.<EventName>    what the stream stores
+goals.event.<org>.<kind>.<id>.<EventName>     the live tail, after it is stored
+goals.query.<org>.<QueryName>                 clients ask the projections
+"""
+
+STREAM = "GOALS"
+
+COMMANDS = "goals.command.>"
+LEDGER = "goals.ledger.>"
+EVENTS = "goals.event.>"
+QUERIES = "goals.query.>"
+
+
+def command(organisation_id: str, actor: str, name: str) -> str:
+    """Where `actor` asks for a command."""
+    return f"goals.command.{organisation_id}.{actor}.{name}"
+
+
+def ledger(organisation_id: str, kind: str, goal_id: str, event: str) -> str:
+    """Where the stream stores an event."""
+    return f"goals.ledger.{organisation_id}.{kind}.{goal_id}.{event}"
+
+
+def event(organisation_id: str, kind: str, goal_id: str, event: str) -> str:
+    """Where a stored event is seen live."""
+    return f"goals.event.{organisation_id}.{kind}.{goal_id}.{event}"
+
+
+def query(organisation_id: str, name: str) -> str:
+    """Where a question is asked."""
+    return f"goals.query.{organisation_id}.{name}"
+
+
+def parse_command(subject: str) -> tuple[str, str, str]:
+    """Organisation, actor and command name; ValueError for any other subject."""
+    _, _, organisation_id, actor, name = _tokens(subject, "command", 5)
+    return organisation_id, actor, name
+
+
+def parse_ledger(subject: str) -> tuple[str, str, str, str]:
+    """Organisation, kind, id and event name; ValueError for any other subject."""
+    _, _, organisation_id, kind, goal_id, name = _tokens(subject, "ledger", 6)
+    return organisation_id, kind, goal_id, name
+
+
+def parse_query(subject: str) -> tuple[str, str]:
+    """Organisation and query name; ValueError for any other subject."""
+    _, _, organisation_id, name = _tokens(subject, "query", 4)
+    return organisation_id, name
+
+
+def _tokens(subject: str, family: str, count: int) -> list[str]:
+    tokens = subject.split(".")
+    if len(tokens) != count or tokens[0] != "goals" or tokens[1] != family:
+        message = f"not a goals.{family} subject: {subject}"
+        raise ValueError(message)
+    return tokens

@@ -1,0 +1,72 @@
+"""The language needs msgspec and nothing else: its wheel is tried in an environment of its own."""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import TOP
+
+OURS_ALONE = ["nats", "faststream", "eventsourcing", "structlog", "sqlalchemy", "anyio", "services"]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+
+
+def run(*command: str | Path) -> str:
+    """What the command printed; fails with its whole output unless it exits 0."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def copy_installed(name: str, site_packages: Path) -> None:
+    """Copy one installed distribution, so that no test needs the network."""
+    for file in distribution(name).files or []:
+        if ".." not in file.parts and "__pycache__" not in file.parts:
+            target = site_packages / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(file.locate()), target)
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a new environment that holds msgspec and the wheel of the contracts."""
+    place = tmp_path_factory.mktemp("contracts")
+    # Built from a copy: setuptools leaves its traces beside what it builds.
+    shutil.copytree(
+        TOP / "contracts",
+        place / "source",
+        ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"),
+    )
+    run(*PIP, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", place,
+        place / "source")  # fmt: skip
+    venv.create(place / "env", symlinks=True, with_pip=False)
+    at = {"base": str(place / "env"), "platbase": str(place / "env")}
+    python = Path(sysconfig.get_path("scripts", "venv", at)) / "python"
+    copy_installed("msgspec", Path(sysconfig.get_path("purelib", "venv", at)))
+    # With dependencies but without an index: pip itself says if msgspec were not enough.
+    run(*PIP, "--python", python, "install", "--no-index", *place.glob("goal_contracts-*.whl"))
+    return python
+
+
+def test_nothing_else_of_ours_is_there(bare_python: Path) -> None:
+    present = (
+        f"from importlib.util import find_spec; print([n for n in {OURS_ALONE} if find_spec(n)])"
+    )
+    assert run(bare_python, "-I", "-c", present) == "[]\n"
+
+
+def test_every_example_decodes_there(bare_python: Path) -> None:
+    run(bare_python, "-I", "-m", "goal_contracts.examples")
+
+
+def test_its_types_are_published(bare_python: Path) -> None:
+    marker = "(files('goal_contracts') / 'py.typed').is_file()"
+    printed = run(
+        bare_python, "-I", "-c", f"from importlib.resources import files; print({marker})"
+    )
+    assert printed == "True\n"

@@ -1,0 +1,134 @@
+"""Bytes and structs: what is written comes back, and what cannot be read says so."""
+
+import json
+from decimal import Decimal
+
+import msgspec
+import pytest
+from goal_contracts import codec, commands, events, examples, queries, replies, subjects
+from goal_contracts.codec import Unrecognised
+from goal_contracts.policy import Policy
+from goal_contracts.replies import Reason, Refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+decimals = st.decimals(allow_nan=False, allow_infinity=False, places=4)
+texts = st.text(max_size=200)
+
+
+def test_every_message_has_an_example_and_every_example_is_read() -> None:
+    assert set(examples.EVENT_EXAMPLES) == set(events.EVENTS)
+    assert set(examples.COMMAND_EXAMPLES) == set(commands.COMMANDS)
+    assert set(examples.QUERY_EXAMPLES) == set(queries.QUERIES)
+    assert set(examples.REPLY_EXAMPLES) == {kind.__name__ for kind in replies.Reply.__args__}
+    assert set(examples.ANSWER_EXAMPLES) == {kind.__name__ for kind in queries.Answer.__args__}
+    assert examples.read_all() == len(examples.EXAMPLES)
+
+
+@given(
+    key_result_id=ids,
+    check_in_id=ids,
+    value=decimals,
+    note=texts,
+    actor=ids,
+    position=st.integers(1, 2**53),
+)
+def test_an_event_comes_back_as_it_was_written(
+    *, key_result_id: str, check_in_id: str, value: Decimal, note: str, actor: str, position: int
+) -> None:
+    event = events.CheckedIn(
+        key_result_id, check_in_id=check_in_id, effective_at=examples.NOW, value=value, note=note
+    )
+    recorded = msgspec.structs.replace(examples.recorded(event, position), actor=actor)
+    assert codec.decode_event(position, codec.encode_event(recorded)) == recorded
+
+
+def test_an_event_is_a_cloudevent_with_its_facts_in_the_payload() -> None:
+    envelope = json.loads(examples.EVENT_EXAMPLES["KeyResultRetargeted"])
+    assert envelope["specversion"] == "1.0"
+    assert envelope["type"] == "goals.KeyResultRetargeted.v1"
+    assert envelope["source"] == "/goals/acme"
+    assert envelope["subject"] == "key_result/kr-uptime"
+    assert envelope["reason"] == "the supplier's outage cannot be made up for"
+    assert envelope["data"]["measure_was"]["target"] == "99.9"
+    assert envelope["data"]["measure"]["target"] == "99.5"
+    # CloudEvents 1.0: attribute names are lower-case letters and digits only.
+    assert all(name.isalnum() and name == name.lower() for name in envelope)
+
+
+def test_a_policy_is_stored_in_full_so_that_a_new_default_repaints_nothing() -> None:
+    pinned = json.loads(examples.EVENT_EXAMPLES["CycleActivated"])["data"]["policy"]
+    assert set(pinned) == {field.name for field in msgspec.structs.fields(Policy)}
+
+
+def test_an_unknown_type_is_unrecognised_and_keeps_its_data() -> None:
+    payload = examples.EVENT_EXAMPLES["CheckedIn"].replace(
+        b"goals.CheckedIn.v1", b"goals.CheckedIn.v9"
+    )
+    decoded = codec.decode_event(7, payload)
+    assert isinstance(decoded.event, Unrecognised)
+    assert decoded.type == "CheckedIn"
+    assert json.loads(bytes(decoded.event.data))["check_in_id"] == "w33"
+
+
+def test_an_optional_field_of_a_later_release_does_not_disturb_a_reader() -> None:
+    payload = examples.EVENT_EXAMPLES["ObjectivePublished"].replace(
+        b'"data":{', b'"data":{"since_release":"9",'
+    )
+    assert codec.decode_event(1, payload).type == "ObjectivePublished"
+
+
+@pytest.mark.parametrize("broken", [b"", b"{}", b"[1]", b"\xff", b'{"specversion":"1.0"}'])
+def test_a_broken_event_is_named_by_its_position(broken: bytes) -> None:
+    with pytest.raises(codec.UndecodableEvent, match="position 41"):
+        codec.decode_event(41, broken)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", Reason.MALFORMED),
+        (b'{"id":"c","type":"CheckIn"}', Reason.MALFORMED),
+        (b'{"id":"a b","type":"CheckIn","data":{}}', Reason.MALFORMED),
+        (b'{"id":"c","type":"CheckIn","data":{}}', Reason.MALFORMED),
+        (b'{"id":"c","type":"CheckIn","data":{},"extra":1}', Reason.MALFORMED),
+        (b'{"id":"c","type":"Undo","data":{}}', Reason.UNKNOWN_COMMAND),
+        (
+            b'{"id":"c","type":"PublishObjective","data":{"objective_id":"o","force":true}}',
+            Reason.MALFORMED,
+        ),
+        (b'{"id":"c","type":"PublishObjective","data":{"objective_id":"o/1"}}', Reason.MALFORMED),
+    ],
+)
+def test_a_command_that_cannot_be_read_is_refused_with_a_code(
+    payload: bytes, reason: Reason
+) -> None:
+    with pytest.raises(Refusal) as refusal:
+        codec.decode_command(codec.decode_message(payload))
+    assert refusal.value.reason is reason
+
+
+@given(organisation=ids, kind=st.sampled_from(["objective", "kpi"]), goal=ids, name=ids)
+def test_a_subject_is_read_back_into_its_parts(
+    organisation: str, kind: str, goal: str, name: str
+) -> None:
+    ledger = subjects.ledger(organisation, kind, goal, name)
+    assert subjects.parse_ledger(ledger) == (organisation, kind, goal, name)
+    assert subjects.event(organisation, kind, goal, name) == ledger.replace(
+        "goals.ledger.", "goals.event.", 1
+    )
+    assert subjects.parse_command(subjects.command(organisation, goal, name)) == (
+        organisation,
+        goal,
+        name,
+    )
+    assert subjects.parse_query(subjects.query(organisation, name)) == (organisation, name)
+
+
+@pytest.mark.parametrize(
+    "subject", ["", "goals.command.acme.u", "goals.event.a.b.c", "x.command.a.b.c"]
+)
+def test_a_foreign_subject_is_not_read(subject: str) -> None:
+    with pytest.raises(ValueError, match=r"not a goals\.command subject"):
+        subjects.parse_command(subject)
