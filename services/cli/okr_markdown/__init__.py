@@ -1,0 +1,1 @@
+"""Goals kept as Markdown: read a document, compare it with the one before, say what changed."""
