@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
@@ -12,6 +12,12 @@ TIMEOUT_S = 10.0
 POLL_INTERVAL_S = 0.01
 
 
+@overload
+async def eventually(
+    check: Callable[[], Awaitable[T]], timeout_s: float = TIMEOUT_S, why: str = ""
+) -> T: ...
+@overload
+async def eventually(check: Callable[[], T], timeout_s: float = TIMEOUT_S, why: str = "") -> T: ...
 async def eventually(
     check: Callable[[], T | Awaitable[T]], timeout_s: float = TIMEOUT_S, why: str = ""
 ) -> T:

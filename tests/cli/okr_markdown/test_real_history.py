@@ -1,10 +1,6 @@
-"""68 revisions of a company's own documents: the changes add up to what each of them says.
-
-The judge is a second reading that shares nothing with the first: line by line, by patterns.
-"""
+"""68 revisions of a company's own documents: the changes add up to what each of them says."""
 
 import json
-import re
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -20,42 +16,9 @@ from services.cli.okr_markdown.document import Unmapped
 from services.cli.okr_markdown.history import replay
 from services.cli.okr_markdown.sources import read
 from tests.cli.okr_markdown.folding import Folded
+from tests.cli.okr_markdown.judge import Lines, judged, running_quarter
 
 pytestmark = pytest.mark.real_data
-
-HEADING = re.compile(r"#+ (.+?)\s*$")
-LINE = re.compile(r"\s*[-*] (?:\[(.)\] )?(.*?)\s*$")
-LINK_ALONE = re.compile(r"\[.*\]\([^\s()]*\)")
-UNDATED = "# Objectives & Key Results at source{d}"
-READ_BY_HEADING = {
-    "# OKRs 2018 Q3": "2018-Q3",
-    "# OKRs 2018 Q4": "2018-Q4",
-    "# OKRs 2019 Q1": "2019-Q1",
-}
-
-Lines = Counter[tuple[str, str, str]]
-
-
-def judged(markdown: str) -> Lines:
-    """Every line of a list: its heading, its text and its mark."""
-    found: Lines = Counter()
-    heading = ""
-    for line in markdown.splitlines():
-        if above := HEADING.match(line):
-            heading = above[1]
-        elif (item := LINE.match(line)) and item[2]:
-            box, text = item.groups()
-            if box is not None or not LINK_ALONE.fullmatch(text):
-                mark = {"x": "done", "X": "done", "~": "begun"}.get(box or "", "open")
-                found[heading, text, mark] += 1
-    return found
-
-
-def running_quarter(readme: str | None) -> str | None:
-    title = (readme or "").partition("\n")[0]
-    if title == UNDATED and "\n* " in (readme or ""):
-        return "2018-Q2"
-    return READ_BY_HEADING.get(title)
 
 
 def lines_of(folded: Folded, cycle: str) -> Lines:

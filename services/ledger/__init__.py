@@ -1,0 +1,1 @@
+"""The write side: the only one that may append to the log."""

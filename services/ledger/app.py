@@ -1,0 +1,149 @@
+"""The ledger service: one file that wires everything and reads in a minute.
+
+FastStream is the shell: connection, start and stop. The hot command subject is nats-py on
+FastStream's own connection, with the command bytes handed to the writer as they come.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import nats.errors
+import structlog
+from faststream import FastStream
+from faststream.nats import NatsBroker
+from goal_contracts import codec, subjects
+from goal_contracts.replies import Refused, Reply
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from services.ledger.handlers import clock, new_event_id, read_request
+from services.ledger.store.log import GoalLog, connect_options
+from services.ledger.store.streams import (
+    Difference,
+    StreamSettings,
+    check_server,
+    ensure_stream,
+    watch_stream_settings,
+)
+from services.ledger.writer import Waiting, Writer
+
+QUEUE: Final = "ledger"
+DRAIN_S: Final = 10.0
+
+log = structlog.get_logger()
+
+
+class Settings(Struct, frozen=True):
+    """Where the ledger finds its server, and how safe that server must be."""
+
+    server_url: str
+    monitor_url: str | None = None
+    stream: StreamSettings = StreamSettings()
+
+
+async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve commands until told to stop; raises what makes serving unsafe."""
+    broker = NatsBroker(
+        settings.server_url, logger=None, graceful_timeout=DRAIN_S, **connect_options("ledger")
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        await broker.connect()
+        async with serving(broker.connection, settings, app.exit) as failed:
+            on_ready()
+            yield
+        failed()
+
+    app = FastStream(broker, logger=None, lifespan=lifespan)
+    try:
+        await app.run()
+    finally:
+        # FastStream leaves the connection open when its start fails or it is cancelled.
+        with contextlib.suppress(nats.errors.Error):
+            await broker.stop()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    client: Client, settings: Settings, stop: Callable[[], None]
+) -> AsyncIterator[Callable[[], None]]:
+    """Answer commands on this connection; `stop` is called when it has to end by itself.
+
+    The value raises, once everything has stopped, what ended the serving.
+    """
+    await check_server(client, settings.stream, settings.monitor_url)
+    await ensure_stream(client, settings.stream)
+    writer = Writer(GoalLog(client, settings.stream.name), new_event_id)
+    await writer.load()
+    log.info("ledger_loaded", stream=settings.stream.name, position=writer.position)
+
+    failures: list[BaseException] = []
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            failures.append(error)
+            log.error("ledger_stops", why=f"{type(error).__name__}: {error}")
+            stop()
+
+    async def unsafe(differences: tuple[Difference, ...]) -> None:
+        if differences:
+            raise StreamChanged("; ".join(map(str, differences)))
+
+    tasks = [
+        asyncio.create_task(writer.run(), name="writer"),
+        asyncio.create_task(
+            watch_stream_settings(client, settings.stream, unsafe), name="stream settings"
+        ),
+    ]
+    for task in tasks:
+        task.add_done_callback(ended)
+
+    async def take(message: Msg) -> None:
+        async def reply(answer: Reply) -> None:
+            await _answer(client, message, answer)
+
+        request = read_request(message.subject, message.data, clock())
+        if isinstance(request, Refused):
+            await reply(request)
+        else:
+            await writer.submit(Waiting(request, reply))
+
+    commands = await client.subscribe(subjects.COMMANDS, queue=QUEUE, cb=take)
+    # The server knows of the subscription before anyone is told that commands are taken.
+    await client.flush()
+    log.info("ledger_ready", position=writer.position, subject=subjects.COMMANDS)
+
+    def raise_failure() -> None:
+        if failures:
+            raise failures[0]
+
+    try:
+        yield raise_failure
+    finally:
+        # First no new commands, then an answer for each one taken, then the end.
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            await commands.drain()
+            if not failures:
+                await writer.drain(DRAIN_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        log.info("ledger_stopped", position=writer.position)
+
+
+class StreamChanged(Exception):
+    """Somebody changed the stream's settings while the ledger was serving."""
+
+
+async def _answer(client: Client, message: Msg, answer: Reply) -> None:
+    if not message.reply:
+        return
+    try:
+        await client.publish(message.reply, codec.encode(answer))
+    except nats.errors.Error as error:
+        # What was accepted is in the log: the command id makes asking again safe.
+        log.warning("reply_lost", why=str(error), command_id=answer.command_id)

@@ -1,0 +1,115 @@
+"""A command message becomes a request: decoded once, with its actor and the clock read once."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from goal_contracts import codec, commands, fields, subjects
+from goal_contracts.replies import Reason, Refusal, Refused
+
+from services.ledger.writer import Request
+
+CLOCK_SKEW_MAX_S: Final = 5.0
+
+log = structlog.get_logger()
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+def new_event_id(at: datetime) -> str:
+    """A UUIDv7 (RFC 9562, section 5.7): milliseconds since 1970, then 74 random bits."""
+    milliseconds = int(at.timestamp() * 1_000)
+    number = milliseconds << 80 | secrets.randbits(80)
+    number = number & ~(0xF << 76) | 0x7 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    return str(UUID(int=number))
+
+
+def read_request(subject: str, payload: bytes, now: datetime) -> Request | Refused:
+    """The request in a message, or why there is none.
+
+    Organisation and actor are the subject's: the server's permissions make them true.
+    """
+    command_id = ""
+    try:
+        organisation_id, actor, name = subjects.parse_command(subject)
+        _require_ids(organisation_id, actor)
+        message = codec.decode_message(payload)
+        command_id = message.id
+        _require_name(message, name)
+        command = codec.decode_command(message)
+        return Request(
+            organisation_id=organisation_id,
+            actor=actor,
+            command=command,
+            command_id=command_id,
+            now=_judged_at(message, command, now),
+            recorded_at=now,
+            import_id=message.import_id,
+            provenance=message.provenance,
+            on_behalf_of=message.on_behalf_of,
+            correlation_id=message.correlation_id,
+        )
+    except Refusal as refusal:
+        log.info("refused", subject=subject, reason=str(refusal.reason), message=refusal.message)
+        return Refused(
+            command_id=command_id,
+            reason=refusal.reason,
+            message=refusal.message,
+            seen=refusal.seen,
+            accepted=refusal.accepted,
+        )
+
+
+def _require_ids(*tokens: str) -> None:
+    for token in tokens:
+        if fields.ID.fullmatch(token) is None:
+            raise Refusal(
+                Reason.MALFORMED,
+                f"{token!r} in the subject is no id",
+                seen=token,
+                accepted=fields.ID_PATTERN,
+            )
+
+
+def _require_name(message: codec.CommandMessage, name: str) -> None:
+    if message.type != name:
+        raise Refusal(
+            Reason.MALFORMED,
+            f"the message says {message.type}, its subject {name}",
+            seen=message.type,
+            accepted=name,
+        )
+
+
+def _judged_at(message: codec.CommandMessage, command: commands.Command, now: datetime) -> datetime:
+    """Live commands are judged as of now, imported ones as of the date they were known."""
+    if message.known_at is None:
+        if message.import_id is not None and not isinstance(command, commands.FinishHistoryImport):
+            raise Refusal(
+                Reason.MALFORMED,
+                "an imported command says when it was known",
+                seen="no known_at",
+                accepted="known_at, an instant with its offset",
+            )
+        return now
+    if message.import_id is None and not isinstance(command, commands.OpenOrganisation):
+        raise Refusal(
+            Reason.MALFORMED,
+            "only imported history says when it was known",
+            seen="known_at without import_id",
+            accepted="no known_at, or the import_id of a running import",
+        )
+    if (message.known_at - now).total_seconds() > CLOCK_SKEW_MAX_S:
+        raise Refusal(
+            Reason.KNOWN_AT_OUT_OF_ORDER,
+            "nothing can be known in the future",
+            seen=message.known_at.isoformat(),
+            accepted=f"at most {now.isoformat()}",
+        )
+    return message.known_at.astimezone(UTC)

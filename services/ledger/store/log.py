@@ -1,0 +1,363 @@
+"""The log itself: appending with an expectation, reading with a check, on one NATS connection.
+
+A publish that failed must not reach the stream later on, when the connection is back: connections
+are opened with `connect_options`, which buffer nothing, nothing is published unless connected, and
+what still waits to be sent when the connection breaks is forgotten. What was sent and not answered
+has an unknown outcome; `GoalLog.settle` finds it out.
+
+Errors of an append:
+
+    AppendFailed
+    ├── Conflict          the log does not end where it was expected to: nothing was stored
+    ├── AppendRefused     the server refused: nothing was stored
+    └── OutcomeUnknown    not acknowledged: stored, not stored, or about to be
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
+from typing import ClassVar, Final, NamedTuple, TypedDict
+
+import msgspec
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.nuid import NUID
+
+from services.ledger.store.streams import MESSAGE_BYTES_MAX
+from services.stream_reader import (
+    USUAL_PACE,
+    ApiAnswer,
+    ApiFault,
+    GapInLog,
+    JetStreamBusy,
+    JetStreamError,
+    Pace,
+    StoredMessage,
+    StreamUnavailable,
+    api_request,
+    read_stream,
+    stream_info,
+)
+
+BATCH_EVENTS_MAX: Final = 1_000
+# The stream's limit counts the headers as well.
+HEADER_BYTES_MAX: Final = 440
+PAYLOAD_BYTES_MAX: Final = MESSAGE_BYTES_MAX - HEADER_BYTES_MAX
+ACK_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 10.0
+SETTLE_ATTEMPTS_MAX: Final = 8
+SETTLE_PAUSE_FIRST_S: Final = 0.05
+SETTLE_PAUSE_MAX_S: Final = 2.0
+GET_AT_ONCE_MAX: Final = 64
+
+VERSION: Final = "Goal-Version"
+EXPECTED_LAST: Final = "Nats-Expected-Last-Sequence"
+BATCH_ID: Final = "Nats-Batch-Id"
+BATCH_SEQUENCE: Final = "Nats-Batch-Sequence"
+BATCH_COMMIT: Final = "Nats-Batch-Commit"
+
+# The second comes from a replicated stream while another append is under way.
+WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
+NO_MESSAGE_FOUND: Final = 10037
+
+
+class Outgoing(NamedTuple):
+    """One event on its way to the log; `version` counts its originator's events from 1."""
+
+    subject: str
+    payload: bytes
+    version: int
+
+
+class AppendFailed(Exception):
+    """An append that was not acknowledged."""
+
+
+class Conflict(AppendFailed):
+    """The log ends elsewhere than expected; `actual` is None where the server does not say."""
+
+    def __init__(self, expected: int, actual: int | None = None) -> None:
+        at = "elsewhere" if actual is None else f"at {actual}"
+        super().__init__(f"the log was expected to end at {expected} and ends {at}")
+        self.expected = expected
+        self.actual = actual
+
+
+class AppendRefused(AppendFailed):
+    """The server refused it for another reason than its place."""
+
+    def __init__(self, err_code: int, description: str) -> None:
+        super().__init__(f"{err_code} {description}")
+        self.err_code = err_code
+
+
+class OutcomeUnknown(AppendFailed):
+    pass
+
+
+# While an earlier attempt may still arrive, not even a refusal says that nothing will be stored.
+INCONCLUSIVE: Final = (OutcomeUnknown, AppendRefused)
+
+
+class ConnectOptions(TypedDict):
+    """Options that `nats.connect` and FastStream's `NatsBroker` both take."""
+
+    name: str
+    pending_size: int
+    allow_reconnect: bool
+    max_reconnect_attempts: int
+    reconnect_time_wait: int
+    connect_timeout: int
+    ping_interval: int
+    max_outstanding_pings: int
+
+
+def connect_options(name: str = "goal-ledger") -> ConnectOptions:
+    """How the ledger connects: buffers nothing while disconnected, comes back for ever.
+
+    A first connection is tried for ever, too: put a limit around it (`connect` has one).
+    """
+    return {
+        "name": name,
+        "pending_size": 0,
+        "allow_reconnect": True,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 1,
+        "connect_timeout": 2,
+        "ping_interval": 10,
+        "max_outstanding_pings": 2,
+    }
+
+
+async def connect(
+    url: str, *, name: str = "goal-ledger", timeout_s: float = CONNECT_TIMEOUT_S
+) -> Client:
+    """A connection to append on; TimeoutError if the server is not there in time."""
+    async with asyncio.timeout(timeout_s):
+        return await nats.connect(url, **connect_options(name))
+
+
+class GoalLog:
+    """The stream's events in their one order, by position, from 1 without gaps.
+
+    Several may append at once: the expectation lets one win. One object appends one group after
+    another; the caller sees to that.
+    """
+
+    PASSING_FAULTS: ClassVar[tuple[type[Exception], ...]] = (
+        OutcomeUnknown,
+        StreamUnavailable,
+        JetStreamBusy,
+        nats.errors.Error,
+    )
+    """What asking again later may mend, from any of the methods."""
+
+    def __init__(
+        self,
+        client: Client,
+        stream: str,
+        *,
+        pace: Pace = USUAL_PACE,
+        ack_timeout_s: float = ACK_TIMEOUT_S,
+    ) -> None:
+        _forget_unsent_when_disconnected(client)
+        self.client = client
+        self.stream = stream
+        self._pace = pace
+        self._ack_timeout_s = ack_timeout_s
+        self._batch_ids = NUID()
+
+    async def append(self, events: Sequence[Outgoing], expected_last: int) -> int:
+        """Stores all of them, or none, right after position `expected_last`; the last position.
+
+        One to 1,000 events. Raises an AppendFailed; ValueError for what can never be stored.
+        """
+        _require_storable(events)
+        ack = await self._publish(events, expected_last)
+        if ack.error is not None:
+            raise _why_refused(ack.error, expected_last)
+        last = expected_last + len(events)
+        if ack.seq != last:
+            raise GapInLog(last, ack.seq)
+        return last
+
+    async def settle(self, events: Sequence[Outgoing], expected_last: int) -> int:
+        """What became of an append whose outcome is unknown: the last position it has.
+
+        If the place is still empty it appends them again, with the same expectation: the first and
+        the second cannot both be stored. Events are told apart by their bytes, which hold an id.
+        Raises Conflict if others have the place, and so these events will never be stored;
+        OutcomeUnknown if the log stays out of reach.
+        """
+        pause_s = SETTLE_PAUSE_FIRST_S
+        for _ in range(SETTLE_ATTEMPTS_MAX):
+            with contextlib.suppress(nats.errors.Error, JetStreamBusy, *INCONCLUSIVE):
+                last = await self.last_position()
+                if last > expected_last:
+                    return await self._settled(events, expected_last, last)
+                try:
+                    return await self.append(events, expected_last)
+                except Conflict:  # somebody was faster: these very events, or others
+                    continue
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, SETTLE_PAUSE_MAX_S)
+        raise OutcomeUnknown(f"the log is out of reach after position {expected_last}")
+
+    async def last_position(self) -> int:
+        """0 while the log is empty; from the stream's leader."""
+        return (await stream_info(self.client, self.stream)).state.last_seq
+
+    def read(
+        self,
+        after: int = 0,
+        until: int | None = None,
+        *,
+        follow: bool = False,
+        on_trouble: Callable[[Exception, float], None] | None = None,
+    ) -> AsyncGenerator[Sequence[StoredMessage], None]:
+        """The events after a position, in batches: see `stream_reader.read_stream`."""
+        return read_stream(
+            self.client,
+            self.stream,
+            after=after,
+            until=until,
+            follow=follow,
+            pace=self._pace,
+            on_trouble=on_trouble,
+        )
+
+    async def get(self, positions: Sequence[int]) -> list[StoredMessage]:
+        """The events at these positions, from the stream's leader; GapInLog if one is missing."""
+        found: list[StoredMessage] = []
+        for start in range(0, len(positions), GET_AT_ONCE_MAX):
+            some = positions[start : start + GET_AT_ONCE_MAX]
+            found += await asyncio.gather(*map(self._get_one, some))
+        return found
+
+    async def _publish(self, events: Sequence[Outgoing], expected_last: int) -> "_Ack":
+        headers = [{VERSION: str(event.version)} for event in events]
+        headers[0][EXPECTED_LAST] = str(expected_last)
+        if len(events) > 1:
+            batch_id = self._batch_ids.next().decode()
+            for number, header in enumerate(headers, start=1):
+                header[BATCH_ID] = batch_id
+                header[BATCH_SEQUENCE] = str(number)
+            headers[-1][BATCH_COMMIT] = "1"
+        try:
+            # Without its last message, which commits it, a batch is nothing.
+            for event, header in zip(events[:-1], headers[:-1], strict=True):
+                self._require_connection()
+                await self.client.publish(event.subject, event.payload, headers=header)
+            self._require_connection()
+            reply = await self.client.request(
+                events[-1].subject,
+                events[-1].payload,
+                timeout=self._ack_timeout_s,
+                headers=headers[-1],
+            )
+        except (nats.errors.TimeoutError, nats.errors.NoRespondersError) as error:
+            raise OutcomeUnknown(f"no acknowledgement after {expected_last}: {error}") from error
+        except (
+            nats.errors.OutboundBufferLimitError,
+            nats.errors.ConnectionClosedError,
+            nats.errors.ConnectionDrainingError,
+        ) as error:
+            raise OutcomeUnknown(f"not sent: {error}") from error
+        return msgspec.json.decode(reply.data, type=_Ack)
+
+    def _require_connection(self) -> None:
+        # The connection may be somebody else's, who lets it buffer.
+        if not self.client.is_connected:
+            raise OutcomeUnknown("not sent: no connection")
+
+    async def _settled(self, events: Sequence[Outgoing], expected_last: int, last: int) -> int:
+        [stored] = await self.get([expected_last + 1])
+        # All or nothing: where the first is, the others are.
+        if (stored.subject, stored.payload) != (events[0].subject, events[0].payload):
+            raise Conflict(expected_last, last)
+        return expected_last + len(events)
+
+    async def _get_one(self, position: int) -> StoredMessage:
+        try:
+            answer = await api_request(
+                self.client, f"STREAM.MSG.GET.{self.stream}", _StoredAnswer, {"seq": position}
+            )
+        except JetStreamError as error:
+            if error.err_code == NO_MESSAGE_FOUND:
+                raise GapInLog(position, None) from error
+            raise
+        stored = answer.message
+        return StoredMessage(
+            stored.seq, stored.subject, stored.data, _unix_ns(stored.time), _headers(stored.hdrs)
+        )
+
+
+def version_of(message: StoredMessage) -> int:
+    """Which of its originator's events it is, from 1."""
+    return int(message.headers[VERSION])
+
+
+def _forget_unsent_when_disconnected(client: Client) -> None:
+    # Behind a stalled socket nats-py 2.16 lets commands wait also while connected, whatever
+    # `pending_size` says, and sends them on the next connection. It has no other way to take
+    # them back; subscriptions it renews by itself.
+    called_before = client._disconnected_cb  # noqa: SLF001 - see above
+
+    async def disconnected() -> None:
+        client._pending.clear()  # noqa: SLF001 - see above
+        client._pending_data_size = 0  # noqa: SLF001 - see above
+        if called_before is not None:
+            await called_before()
+
+    client._disconnected_cb = disconnected  # noqa: SLF001 - see above
+
+
+class _Ack(ApiAnswer, frozen=True, kw_only=True):
+    seq: int = 0
+
+
+class _Stored(msgspec.Struct, frozen=True, kw_only=True):
+    subject: str
+    seq: int
+    time: str
+    data: bytes = b""
+    hdrs: bytes = b""
+
+
+class _StoredAnswer(ApiAnswer, frozen=True, kw_only=True):
+    message: _Stored = _Stored(subject="", seq=0, time="")
+
+
+def _require_storable(events: Sequence[Outgoing]) -> None:
+    if not 1 <= len(events) <= BATCH_EVENTS_MAX:
+        raise ValueError(f"{len(events)} events; one append holds 1 to {BATCH_EVENTS_MAX}")
+    for event in events:
+        if len(event.payload) > PAYLOAD_BYTES_MAX:
+            raise ValueError(
+                f"{event.subject} has {len(event.payload)} bytes; at most {PAYLOAD_BYTES_MAX}"
+            )
+
+
+def _why_refused(fault: ApiFault, expected_last: int) -> AppendFailed:
+    if fault.err_code in WRONG_LAST_SEQUENCE:
+        _, _, actual = fault.description.rpartition(": ")
+        return Conflict(expected_last, int(actual) if actual.isdecimal() else None)
+    if fault.may_pass:
+        return OutcomeUnknown(f"{fault.err_code} {fault.description}")
+    return AppendRefused(fault.err_code, fault.description)
+
+
+def _unix_ns(time: str) -> int:
+    """RFC 3339 in UTC with up to nine decimals, as an integer."""
+    seconds, _, decimals = time.removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(seconds + "+00:00").timestamp()) * 10**9 + int(
+        decimals.ljust(9, "0")
+    )
+
+
+def _headers(raw: bytes) -> dict[str, str]:
+    lines = raw.decode().split("\r\n")[1:]
+    pairs = (line.partition(":") for line in lines if line)
+    return {name: value.strip() for name, _, value in pairs}
