@@ -1,0 +1,1 @@
+"""KPI readings kept as CSV files: read the manifest, the files, and say what they tell."""

@@ -1,0 +1,217 @@
+"""History as commands: what every import sends, and in which order.
+
+An import is its organisation's opening, StartHistoryImport, its facts in order of `known_at`, and
+FinishHistoryImport. Every command's id follows from the import's id and the command's place in it,
+so an import that was interrupted is sent again as a whole: the ledger answers what it knows with
+its first answer, and goes on where it stopped. Only the start is asked under a new id each time, to
+learn whether the import is finished. The import's id follows from the digest of what is imported:
+other input is another import.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+from goal_contracts.codec import CommandMessage, command_message
+from goal_contracts.commands import (
+    Command,
+    CorrectReadings,
+    FinishHistoryImport,
+    OpenOrganisation,
+    RecordCheckIns,
+    RecordReadings,
+    StartHistoryImport,
+)
+from goal_contracts.replies import Accepted, Reason, Refused, Reply
+from msgspec import Struct, field
+
+DIGEST_SHOWN: Final = 16
+"""How many hex digits of a file's SHA-256 stand in a provenance."""
+ATTEMPT_BYTES: Final = 4
+INTERRUPTING: Final = frozenset(
+    {
+        Reason.IMPORT_FINISHED,
+        Reason.IMPORT_NOT_RUNNING,
+        Reason.IMPORT_RUNNING,
+        Reason.ORGANISATION_UNKNOWN,
+        Reason.OVERLOADED,
+    }
+)
+"""Refusals that say nothing about the fact: the import is interrupted, and nothing is left out."""
+FRAME: Final = 3
+"""The commands around the facts: the opening, the start and the finish."""
+
+
+class Sender(Protocol):
+    """Sends one command and waits for the ledger's answer."""
+
+    async def send(self, organisation_id: str, actor: str, message: CommandMessage) -> Reply: ...
+
+
+class Left(Struct, frozen=True):
+    """Something that was left out of an import: where it stands, and why."""
+
+    place: str
+    why: str
+
+
+class Fact(Struct, frozen=True):
+    """One command of an import: by whom, known since when, and where it stands.
+
+    A bulk command has a place for each of its items. `group` names what it belongs to, such as a
+    revision.
+    """
+
+    actor: str
+    command: Command
+    known_at: datetime
+    places: tuple[str, ...] = ()
+    provenance: str | None = None
+    group: str = ""
+
+
+class History(Struct, frozen=True):
+    """All of an import, ready to be sent; `left` is what could not be mapped."""
+
+    organisation_id: str
+    import_id: str
+    source: str
+    digest: str
+    actor: str
+    opening: OpenOrganisation
+    facts: Sequence[Fact]
+    left: Sequence[Left] = ()
+
+
+class Outcome(Struct):
+    """What became of an import.
+
+    `events` are all events of this import, also those an earlier, interrupted run recorded.
+    `positions` are, by group, the position of the last event up to the group's end.
+    """
+
+    already_imported: bool = False
+    events: int = 0
+    position: int = 0
+    recorded: dict[str, int] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    refused: list[Left] = field(default_factory=list)
+
+
+class ImportRefused(Exception):
+    """The ledger does not take the import, or no longer."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.message)
+        self.refused = refused
+
+
+def import_id_of(
+    kind: str, organisation_id: str, digests: Mapping[str, str], settings: bytes
+) -> str:
+    """The id of an import: the same organisation, settings and files give the same id."""
+    whole = hashlib.sha256(f"{organisation_id}\n".encode() + settings)
+    for file, digest in sorted(digests.items()):
+        whole.update(f"\n{file}\n{digest}".encode())
+    return f"{kind}-{whole.hexdigest()[:DIGEST_SHOWN]}"
+
+
+def messages(history: History, attempt: str) -> Iterator[tuple[Fact, CommandMessage]]:
+    """Every command of an import in the order it has to be sent, for the attempt of that name."""
+    facts = history.facts
+    start = StartHistoryImport(history.import_id, history.source, history.digest)
+    finish = FinishHistoryImport(history.import_id)
+    first, last = facts[0].known_at, facts[-1].known_at
+    yield _message(history, Fact(history.actor, history.opening, first), "open")
+    yield _message(history, Fact(history.actor, start, first), f"start-{attempt}")
+    for number, fact in enumerate(facts, 1):
+        yield _message(history, fact, f"{number:07}")
+    yield _message(history, Fact(history.actor, finish, last), "finish")
+
+
+async def send(
+    sender: Sender, history: History, progressed: Callable[[int], None] = lambda _: None
+) -> Outcome:
+    """Send an import, one command after the other; `progressed` hears of each that was answered.
+
+    What the ledger refuses is left out and told; of a refused bulk command every item is sent on
+    its own. Raises ImportRefused when the ledger does not take the import at all.
+    """
+    outcome = Outcome()
+    for fact, message in messages(history, secrets.token_hex(ATTEMPT_BYTES)):
+        reply = await sender.send(history.organisation_id, fact.actor, message)
+        match fact.command, reply:
+            case OpenOrganisation(), Refused(reason=Reason.ORGANISATION_EXISTS):
+                pass
+            case StartHistoryImport(), Refused(reason=Reason.IMPORT_FINISHED):
+                return Outcome(already_imported=True)
+            case ((OpenOrganisation() | StartHistoryImport() | FinishHistoryImport()), Refused()):
+                raise ImportRefused(reply)
+            case _, Refused(reason=reason) if reason in INTERRUPTING:
+                raise ImportRefused(reply)
+            case RecordReadings() | RecordCheckIns() | CorrectReadings(), Refused():
+                await _send_items(sender, history, fact, message.id, outcome)
+            case _, Refused():
+                outcome.refused += [Left(place, _why(reply)) for place in fact.places]
+            case StartHistoryImport(), Accepted():
+                # Taken up again it has no event now, but it had one.
+                outcome.events += 1
+                outcome.recorded[StartHistoryImport.__name__] = 1
+            case _, Accepted():
+                _count(outcome, type(fact.command).__name__, reply)
+        if fact.group:
+            outcome.positions[fact.group] = outcome.position
+        progressed(1)
+    return outcome
+
+
+async def _send_items(
+    sender: Sender, history: History, bulk: Fact, bulk_id: str, outcome: Outcome
+) -> None:
+    for number, (item, place) in enumerate(zip(_items(bulk.command), bulk.places, strict=True), 1):
+        fact = Fact(bulk.actor, item, bulk.known_at, (place,), bulk.provenance)
+        _, message = _message(history, fact, f"{bulk_id.rpartition('-')[2]}-{number}")
+        reply = await sender.send(history.organisation_id, fact.actor, message)
+        if isinstance(reply, Refused) and reply.reason in INTERRUPTING:
+            raise ImportRefused(reply)
+        if isinstance(reply, Refused):
+            outcome.refused.append(Left(place, _why(reply)))
+        else:
+            _count(outcome, type(bulk.command).__name__, reply)
+
+
+def _items(command: Command) -> Iterable[Command]:
+    match command:
+        case RecordReadings(readings=items):
+            return items
+        case RecordCheckIns(check_ins=items):
+            return items
+        case CorrectReadings(corrections=items):
+            return items
+        case _:
+            return ()
+
+
+def _message(history: History, fact: Fact, suffix: str) -> tuple[Fact, CommandMessage]:
+    return fact, command_message(
+        fact.command,
+        command_id=f"{history.import_id}-{suffix}",
+        # The import begins with StartHistoryImport: the opening is not yet part of it.
+        import_id=None if isinstance(fact.command, OpenOrganisation) else history.import_id,
+        known_at=fact.known_at,
+        provenance=fact.provenance,
+    )
+
+
+def _count(outcome: Outcome, command: str, reply: Accepted) -> None:
+    outcome.events += reply.events
+    outcome.recorded[command] = outcome.recorded.get(command, 0) + reply.events
+    if reply.events:
+        outcome.position = max(outcome.position, reply.position)
+
+
+def _why(refused: Refused) -> str:
+    rule = f" ({refused.rule})" if refused.rule else ""
+    return f"{refused.reason}{rule}: {refused.message}"
