@@ -8,6 +8,9 @@ import pytest
 from nats.aio.client import Client
 
 from services.embedded.nats_server import NatsServer
+from tests.real_data import shared_data
+
+__all__ = ["shared_data"]
 
 
 @pytest.fixture(scope="session")

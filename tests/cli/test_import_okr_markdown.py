@@ -30,9 +30,7 @@ from services.ledger.domain import Organisation, evolve
 from tests.cli.in_process_ledger import InProcessLedger
 from tests.cli.okr_markdown.judge import Lines, judged, running_quarter
 from tests.cli.running import FakeSystem
-from tests.real_data import shared_data
 
-__all__ = ["shared_data"]
 
 pytestmark = pytest.mark.anyio
 

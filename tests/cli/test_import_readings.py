@@ -17,9 +17,7 @@ from services.cli.errors import WrongUsage
 from services.cli.importing import History, Outcome
 from tests.cli.in_process_ledger import InProcessLedger
 from tests.cli.running import FakeSystem, goal_ledger
-from tests.real_data import shared_data
 
-__all__ = ["shared_data"]
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tests.running import System
 
-OF_THE_RUN: Final = frozenset({"id", "event_id", "time", "recorded_at"})
+OF_THE_RUN: Final = frozenset({"id", "commandid", "event_id", "time", "recorded_at"})
 """Ids and recorded times differ from run to run; nothing else does."""
 
 

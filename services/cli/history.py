@@ -1,0 +1,148 @@
+"""`history KIND/ID`: who changed which field of one thing, when, why, from and to."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, Final
+
+import click
+import msgspec
+from goal_contracts.queries import Change, Changes, History
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from services.cli import goal_tree, options, printing, wording
+from services.cli.client import Client
+from services.cli.options import System
+from services.cli.printing import Row
+
+PAGE: Final = 500
+PARTS: Final = {
+    "check_ins": "check in",
+    "comments": "comment",
+    "readings": "period",
+    "retrospectives": "retrospective of",
+    "reviews": "review",
+}
+"""What a field may be a part of, beside the thing itself."""
+COLUMNS: Final = (
+    "position",
+    "known_at",
+    "recorded_at",
+    "effective_at",
+    "actor",
+    "on_behalf_of",
+    "event",
+    "field",
+    "was",
+    "now",
+    "reason",
+    "provenance",
+)
+
+
+@click.command(
+    "history",
+    epilog="Example: goal-ledger history key_result/kr-7",
+    short_help="Who changed what, when, why, from and to.",
+)
+@click.argument("subject", type=options.SUBJECT_TYPE, metavar="KIND/ID")
+@options.output_format
+@options.connected
+def history(system: System, output_format: str, subject: str) -> None:
+    """Show every change of one thing, oldest first: who, when, why, from and to.
+
+    KIND is organisation, unit, cycle, objective, key_result or kpi.
+    """
+    kind, _, name = subject.partition("/")
+    query = History(kind=kind, id=name, limit=PAGE)  # type: ignore[arg-type] # checked above
+
+    async def ask(client: Client) -> Changes:
+        return await all_changes(system, client, query)
+
+    changes = system.run(ask)
+    match output_format:
+        case "json":
+            printing.as_json(changes)
+        case "csv":
+            printing.as_csv(COLUMNS, rows(changes))
+        case _:
+            printing.show(*drawn(changes, subject))
+
+
+async def all_changes(system: System, client: Client, query: History) -> Changes:
+    """All pages of the answer as one."""
+    found: list[Change] = []
+    while True:
+        page = await system.ask(client, query, Changes)
+        found += page.changes
+        if page.cursor is None:
+            return msgspec.structs.replace(page, changes=tuple(found))
+        query = msgspec.structs.replace(query, cursor=page.cursor)
+
+
+def rows(changes: Changes) -> Iterator[Row]:
+    """One row for each field that changed; `was` and `now` are JSON unless they are text."""
+    for change in changes.changes:
+        row = {column: getattr(change, column) for column in COLUMNS}
+        yield row | {"was": _cell(change.was), "now": _cell(change.now)}
+
+
+def drawn(changes: Changes, subject: str) -> list[RenderableType]:
+    """One block for each event: when and who, what changed, and why."""
+    parts: list[RenderableType] = [goal_tree.reflects(subject, changes.reflects)]
+    for _, group in groupby(changes.changes, key=lambda change: change.position):
+        parts += ["", *event_block(list(group))]
+    if not changes.changes:
+        parts += ["", "Nothing has happened to it yet."]
+    return parts
+
+
+def event_block(group: list[Change]) -> list[RenderableType]:
+    """The changes that one event made."""
+    first = group[0]
+    head = Text(wording.instant(first.known_at))
+    head.append(f"  {first.actor}", "cyan")
+    if first.on_behalf_of:
+        head.append(f" for {first.on_behalf_of}", "cyan")
+    head.append(f"  {wording.spaced(first.event)}", "bold")
+    head.append(f"  @{first.position}", "dim")
+    fields = Table.grid(padding=(0, 2))
+    fields.add_column(no_wrap=True, style="dim")
+    fields.add_column(overflow="fold")
+    shown_part = None
+    for change in group:
+        part, field = _named(change.field)
+        if part is not None and part != shown_part:
+            fields.add_row(*part)
+            shown_part = part
+        if field:
+            fields.add_row(field, wording.changed(_value(change.was), _value(change.now)))
+    if first.reason:
+        fields.add_row("why", Text(first.reason, "italic"))
+    if first.effective_at != first.known_at:
+        fields.add_row("true on", wording.instant(first.effective_at))
+    if first.provenance:
+        fields.add_row("from", first.provenance)
+        fields.add_row("recorded", wording.instant(first.recorded_at))
+    return [head, printing.indented(fields, 1)]
+
+
+def _named(path: str) -> tuple[tuple[str, str] | None, str]:
+    """`check_ins.c-7.value` is the `value` of a part, `check in` `c-7`; most fields are of none."""
+    collection, _, rest = path.partition(".")
+    if collection not in PARTS:
+        return None, wording.spaced(rest or collection)
+    name, _, field = rest.rpartition(".") if collection != "comments" else (rest, "", "text")
+    return (PARTS[collection], wording.period(name)), wording.spaced(field)
+
+
+def _value(raw: msgspec.Raw | None) -> Any:  # noqa: ANN401 - any JSON value
+    return None if raw is None else msgspec.json.decode(raw)
+
+
+def _cell(raw: msgspec.Raw | None) -> str | None:
+    value = _value(raw)
+    if value is None or isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,195 @@
+"""The options that many commands share, written once, and what they add up to.
+
+A command that talks to a running system is decorated with `connected` and gets a `system: System`.
+"""
+
+import asyncio
+import functools
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar, get_args
+
+import click
+from goal_contracts.fields import ID, GoalRef, Kind
+from goal_contracts.queries import Moment, Query, QueryRefused
+
+from services.cli import settings
+from services.cli.client import WAIT_S, Client
+from services.cli.errors import Failed, WrongUsage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+Command = Callable[..., Any]
+
+KINDS: Final = get_args(Kind)
+
+
+class Spelled(click.ParamType[str, object]):
+    """A text that has to match a pattern; `accepted` says which texts do."""
+
+    def __init__(self, name: str, pattern: re.Pattern[str], accepted: str) -> None:
+        self.name = name
+        self._pattern = pattern
+        self._accepted = accepted
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        text = str(value)
+        if not self._pattern.fullmatch(text):
+            self.fail(f"{text!r} is no {self.name}; accepted: {self._accepted}", param, ctx)
+        return text
+
+
+MOMENT_TYPE: Final = Spelled(
+    "date",
+    re.compile(get_args(Moment)[1].pattern),
+    "2025-09-30 (its end), 2025-09-30T12:00:00+02:00, or a position such as @120",
+)
+ID_TYPE: Final = Spelled("id", ID, "1 to 64 of A-Z a-z 0-9 _ -")
+GOAL_TYPE: Final = Spelled(
+    "goal", re.compile(get_args(GoalRef)[1].pattern), "objective/ID, key_result/ID or kpi/ID"
+)
+SUBJECT_TYPE: Final = Spelled(
+    "subject",
+    re.compile(rf"({'|'.join(KINDS)})/{ID.pattern}"),
+    ", ".join(f"{kind}/ID" for kind in KINDS),
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """The running system a command talks to, and the organisation it asks about."""
+
+    organisation: str
+    server: str | None
+    data: Path | None
+    wait_s: float
+
+    @property
+    def url(self) -> str:
+        """As named, or as the running `up` on the data directory says."""
+        return self.server or settings.find_server(self.data)
+
+    def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        """Does the work with a client that is connected, and closes it."""
+
+        async def connected() -> T:
+            async with await Client.connect(self.url, wait_s=self.wait_s) as client:
+                return await work(client)
+
+        return asyncio.run(connected())
+
+    async def ask(self, client: Client, query: Query, expected: type[T]) -> T:
+        """One answer; Failed or WrongUsage when the question was refused."""
+        answer = await client.ask(self.organisation, query)
+        if isinstance(answer, expected):
+            return answer
+        if isinstance(answer, QueryRefused):
+            if answer.reason in {"malformed", "unknown_query"}:
+                raise WrongUsage(answer.message)
+            raise Failed(answer.reason, answer.message)
+        raise Failed("unexpected", f"the projections answered with {type(answer).__name__}")
+
+
+def setting(
+    *flags: str,
+    name: str,
+    help: str,  # noqa: A002 - as click calls it
+    default: str | None = None,
+    shown: str | None = None,
+    **more: Any,  # noqa: ANN401 - whatever click.option takes
+) -> Callable[[Command], Command]:
+    """An option that is also read from GOAL_LEDGER_<NAME> and from goal-ledger.toml.
+
+    `shown` tells the default where it is not a plain text.
+    """
+
+    def from_file() -> str | None:
+        found = settings.from_file(name)
+        return default if found is None else found
+
+    tells = shown or default
+    return click.option(
+        *flags,
+        envvar=settings.PREFIX + name.upper().replace("-", "_"),
+        default=from_file,
+        show_default=False,
+        help=f"{help}  [default: {tells}]" if tells else help,
+        **more,
+    )
+
+
+organisation = setting(
+    "--org",
+    "organisation",
+    name="org",
+    default=settings.ORGANISATION,
+    type=ID_TYPE,
+    help="The organisation.",
+)
+server = setting(
+    "--server",
+    name="server",
+    shown="what `up` wrote to its data directory",
+    metavar="URL",
+    help="Where the system's nats-server is.",
+)
+data = setting(
+    "--data",
+    name="data",
+    shown=f"{settings.DATA}/, then {settings.DEMO_DATA}/",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The data directory of a running `up`.",
+)
+wait = setting(
+    "--wait",
+    "wait_s",
+    name="wait",
+    default=f"{WAIT_S:g}",
+    type=click.FloatRange(min=0.1, max=3_600),
+    metavar="SECONDS",
+    help="How long to wait for an answer.",
+)
+actor = setting(
+    "--actor",
+    name="actor",
+    shown="who runs this",
+    type=ID_TYPE,
+    callback=lambda _ctx, _param, value: value or settings.default_actor(),
+    help="Who asks.",
+)
+output_format = setting(
+    "--format",
+    "output_format",
+    name="format",
+    default="table",
+    type=click.Choice(["table", "json", "csv"]),
+    help="How to print.",
+)
+
+
+def connected(command: Callable[P, R]) -> Command:
+    """Adds --org, --server, --data and --wait, and hands them on as `system`."""
+
+    @organisation
+    @server
+    @data
+    @wait
+    @functools.wraps(command)
+    def with_system(
+        *args: object,
+        organisation: str,
+        server: str | None,
+        data: Path | None,
+        wait_s: float,
+        **kwargs: object,
+    ) -> R:
+        system = System(organisation=organisation, server=server, data=data, wait_s=wait_s)
+        return command(*args, system=system, **kwargs)  # type: ignore[arg-type] # it asks for one
+
+    return with_system

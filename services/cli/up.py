@@ -1,0 +1,159 @@
+"""`up`: the whole system in the foreground, on one data directory.
+
+DATA/nats/            the server's streams and its log
+DATA/views/           the view database; may be deleted, it is built anew
+DATA/logs/            a log file for each service
+DATA/server.json      where the system is, while it runs
+DATA/lock             who owns the directory
+"""
+
+import asyncio
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import RenderableType
+from rich.table import Table
+
+from services.cli import logs, options, printing, settings
+from services.cli.errors import Unreachable
+from services.cli.settings import RunningServer
+from services.embedded.directory_lock import DirectoryLock
+from services.embedded.launch import Launch
+from services.embedded.nats_server import NatsServer
+from services.embedded.supervisor import Child, Supervisor, nats_child, service_child
+
+PORT_MAX: Final = 65_535
+
+Body = Callable[[str], Coroutine[Any, Any, None]]
+
+nats_port = options.setting(
+    "--nats-port",
+    name="nats-port",
+    default="0",
+    shown="the last one, else any",
+    type=click.IntRange(0, PORT_MAX),
+    metavar="PORT",
+    help="Where the nats-server listens, on loopback only; 0 is any.",
+)
+
+
+def data_directory(default: Path) -> Callable[[options.Command], options.Command]:
+    return options.setting(
+        "--data",
+        name="data",
+        default=str(default),
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Where everything is kept.",
+    )
+
+
+@click.command(
+    "up",
+    epilog="Example: goal-ledger up --data ledger/ --nats-port 4222",
+    short_help="Run the whole system.",
+)
+@data_directory(settings.DATA)
+@nats_port
+def up(data: Path, nats_port: int) -> None:
+    """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
+
+    What dies is started again, with a limit. A data directory is used by one `up` at a time; other
+    commands find the system through it.
+    """
+
+    async def wait_for_ever(url: str) -> None:
+        printing.show("", *how_to_ask(data, url))
+
+    run_system(data, nats_port, wait_for_ever)
+
+
+def run_system(data: Path, port: int, body: Body) -> None:
+    """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
+
+    Raises an EmbeddedError when the directory is taken or a part cannot be kept alive.
+    """
+    logs.configure(warnings_only=True)
+    with DirectoryLock(data):
+        settings.remove_server_file(data)  # of a run that was killed
+        server = NatsServer(data / "nats", port=port)
+        children = (
+            nats_child(server),
+            _service("ledger", data, lambda: _ledger_arguments(server)),
+            _service("projections", data, lambda: _projections_arguments(server, data)),
+        )
+
+        async def when_ready() -> None:
+            running = RunningServer(server.url, os.getpid(), datetime.now(UTC))
+            settings.write_server_file(data, running)
+            printing.show(*_where(data, server))
+            await body(server.url)
+
+        printing.show(f"Starting on {data}/ …")
+        try:
+            asyncio.run(Supervisor(children).run(when_ready))
+        finally:
+            settings.remove_server_file(data)
+            server.release()
+        printing.show("Stopped.")
+
+
+def how_to_ask(data: Path, url: str) -> list[RenderableType]:
+    """How another terminal reaches this system."""
+    return [
+        f"Ask it here in another terminal:  goal-ledger as-of{how_to_find(data, url)}",
+        f"or from elsewhere:                goal-ledger as-of --server {url}",
+        "Ctrl-C stops it.",
+    ]
+
+
+def how_to_find(data: Path, url: str) -> str:
+    """What another command, from the same directory, needs to find this system."""
+    try:
+        is_found = settings.find_server(None) == url
+    except Unreachable:
+        is_found = False
+    return "" if is_found else f" --data {data}"
+
+
+def _service(name: str, data: Path, arguments: Callable[[], list[str]]) -> Child:
+    """A service whose arguments are made anew at each start: the server may have moved."""
+
+    def child(argv: list[str]) -> Child:
+        return service_child(
+            name,
+            argv,
+            run_directory=(data / "run").absolute(),
+            log_file=(data / "logs" / f"{name}.log").absolute(),
+        )
+
+    def prepare() -> Launch:
+        return child([sys.executable, "-m", "services.cli", name, *arguments()]).prepare()
+
+    return dataclasses.replace(child([]), prepare=prepare)
+
+
+def _ledger_arguments(server: NatsServer) -> list[str]:
+    # Its monitoring address is another one after each start: the ledger looks it up itself.
+    return ["--server", server.url, "--monitor", str(server.home)]
+
+
+def _projections_arguments(server: NatsServer, data: Path) -> list[str]:
+    return ["--server", server.url, "--data", str((data / "views").absolute())]
+
+
+def _where(data: Path, server: NatsServer) -> list[RenderableType]:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim", overflow="fold")
+    table.add_row("nats-server", server.url, f"log {data / 'nats' / 'nats.log'}")
+    table.add_row("ledger", "judges commands", f"log {data / 'logs' / 'ledger.log'}")
+    table.add_row("projections", "answer questions", f"log {data / 'logs' / 'projections.log'}")
+    return [table]

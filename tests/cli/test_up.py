@@ -1,0 +1,68 @@
+"""`up`: one command for the whole system, and one system for a data directory."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from services.cli import settings
+from services.cli.settings import RunningServer
+from tests.cli.running import goal_ledger
+from tests.waiting import wait_until
+
+START_TIMEOUT_S = 60.0
+
+pytestmark = pytest.mark.faults
+
+
+@contextmanager
+def running_up(data: Path) -> Iterator[tuple[subprocess.Popen[str], RunningServer]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.cli", "up", "--data", str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            running = wait_until(lambda: settings.read_server_file(data), START_TIMEOUT_S)
+            assert running is not None
+            yield process, running
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def test_it_serves_until_it_is_asked_to_stop(tmp_path: Path) -> None:
+    with running_up(tmp_path) as (process, running):
+        assert running.pid == process.pid
+        commands = '{"type": "OpenOrganisation", "data": {"name": "Acme"}}'
+        told = goal_ledger("command", "-", "--data", str(tmp_path), input=commands)
+        assert told.stdout.split() == ["1", "OpenOrganisation", "accepted", "@1"]
+
+        def is_known() -> bool:
+            asked = goal_ledger("history", "organisation/acme", "--data", str(tmp_path))
+            return "organisation opened" in asked.stdout
+
+        assert wait_until(is_known)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=START_TIMEOUT_S)
+        assert process.returncode == 0
+    assert running.url in out
+    assert out.endswith("Stopped.\n")
+    assert err == ""
+    assert settings.read_server_file(tmp_path) is None
+
+
+def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> None:
+    with running_up(tmp_path) as (process, _):
+        second = goal_ledger("up", "--data", str(tmp_path))
+        assert second.exit_code == 1
+        assert second.stderr == (
+            f"data-directory-in-use: {tmp_path} is in use by process {process.pid}; "
+            "stop it, or choose another data directory\n"
+        )
+        assert settings.read_server_file(tmp_path) is not None
