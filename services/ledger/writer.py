@@ -257,6 +257,7 @@ class _Stage:
             request.command,
             Asked(organisation_id, request.actor, request.now, request.import_id),
         )
+        _require_one_commit(events)
         last = self._position + len(self.staged)
         recorded = [
             self._record(event, request, position)
@@ -308,6 +309,16 @@ class _Stage:
                 accepted=f"at most {PAYLOAD_BYTES_MAX} bytes in one event",
             )
         return recorded
+
+
+def _require_one_commit(events: Sequence[Event]) -> None:
+    if len(events) > GROUP_EVENTS_MAX:
+        raise Refusal(
+            Reason.TOO_LARGE,
+            f"the command would be {len(events)} events",
+            seen=f"{len(events)} events",
+            accepted=f"at most {GROUP_EVENTS_MAX} events, which one commit holds",
+        )
 
 
 def _refused(command_id: str, refusal: Refusal) -> Refused:

@@ -256,3 +256,22 @@ async def test_past_the_bound_a_command_is_refused_at_once(
     first.cancel()
     assert isinstance(reply, Refused)
     assert reply.reason is Reason.OVERLOADED
+
+
+async def test_a_command_of_more_events_than_one_commit_holds_is_refused(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "GROUP_EVENTS_MAX", 1)
+    [reply] = await ledger.ask(
+        PlanCycle(
+            cycle_id="sprint",
+            name="Sprint",
+            cycle_kind="custom",
+            start_on=NOW.date(),
+            end_on=NOW.date().replace(day=28),
+            activate=True,
+        )
+    )
+    assert isinstance(reply, Refused)
+    assert reply.reason is Reason.TOO_LARGE
+    assert len(await ledger.events()) == 1
