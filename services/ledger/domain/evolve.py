@@ -1,0 +1,363 @@
+"""What every event does to the state: state + event -> state, and nothing is judged here.
+
+An event that this release does not know stops the ledger: in an audit trail nobody guesses.
+"""
+
+from collections.abc import Iterable, MutableMapping
+from typing import Any, TypeVar, assert_never
+
+from goal_contracts import events
+from goal_contracts.codec import Recorded, Unrecognised
+from goal_contracts.measures import KpiLinked, Measure
+from msgspec import Struct
+from msgspec.structs import replace
+
+from services.ledger.domain.organisation import (
+    ANSWERS_MAX,
+    CheckIn,
+    Closing,
+    Cycle,
+    HistoryImport,
+    KeyResult,
+    Kpi,
+    KpiVersion,
+    Objective,
+    Organisation,
+    Reading,
+    Review,
+    Unit,
+)
+
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+Thing = TypeVar("Thing", bound=Struct)
+
+
+class UnknownEvent(Exception):
+    """The log holds an event of a type that this release does not know: it may not go on."""
+
+
+class BrokenHistory(Exception):
+    """The events do not follow each other as the ledger writes them: it may not go on."""
+
+
+def fold(organisation: Organisation | None, history: Iterable[Recorded]) -> Organisation | None:
+    """Evolve over a history; None as long as nothing happened."""
+    for recorded in history:
+        organisation = evolve(organisation, recorded)
+    return organisation
+
+
+def evolve(organisation: Organisation | None, recorded: Recorded) -> Organisation:
+    """Let one event happen; `organisation` is changed in place and returned."""
+    event = recorded.event
+    if isinstance(event, Unrecognised):
+        raise UnknownEvent(f"{event.type} at position {recorded.position}")
+    if organisation is None:
+        organisation = _opened(event, recorded)
+    elif recorded.position <= organisation.position:
+        raise BrokenHistory(f"{recorded.position} comes after {organisation.position}")
+    else:
+        _happen(organisation, event, recorded)
+    organisation.position = recorded.position
+    organisation.known_at_max = max(organisation.known_at_max, recorded.known_at)
+    _remember(organisation, recorded)
+    return organisation
+
+
+def _opened(event: events.Event, recorded: Recorded) -> Organisation:
+    if not isinstance(event, events.OrganisationOpened):
+        raise BrokenHistory(f"{recorded.type} at {recorded.position} before OrganisationOpened")
+    return Organisation(
+        organisation_id=event.organisation_id,
+        name=event.name,
+        zone=event.zone,
+        policy=event.policy,
+        opened=event,
+        known_at_max=recorded.known_at,
+    )
+
+
+def _remember(organisation: Organisation, recorded: Recorded) -> None:
+    answers = organisation.answers
+    _, events_before = answers.get(recorded.command_id, (0, 0))
+    answers[recorded.command_id] = recorded.position, events_before + 1
+    while len(answers) > ANSWERS_MAX and organisation.running_import is None:
+        answers.popitem(last=False)
+
+
+def _happen(organisation: Organisation, event: events.Event, recorded: Recorded) -> None:
+    match event:
+        case events.OrganisationOpened():
+            raise BrokenHistory(f"opened again at position {recorded.position}")
+        case events.PolicyChanged():
+            organisation.policy = event.policy
+        case events.HistoryImportStarted():
+            organisation.imports[event.import_id] = HistoryImport(started=event)
+            organisation.running_import = event.import_id
+        case events.HistoryImportFinished():
+            _change(organisation.imports, event.import_id, finished=event)
+            organisation.running_import = None
+        case events.UnitDefined():
+            organisation.units[event.unit_id] = Unit(
+                unit_id=event.unit_id,
+                name=event.name,
+                unit_kind=event.unit_kind,
+                parent_id=event.parent_id,
+                defined=event,
+            )
+        case events.UnitRenamed():
+            _change(organisation.units, event.unit_id, name=event.name)
+        case events.UnitMoved():
+            _change(organisation.units, event.unit_id, parent_id=event.parent_id)
+        case events.UnitRetired():
+            _change(organisation.units, event.unit_id, retired=True)
+        case events.CyclePlanned():
+            organisation.cycles[event.cycle_id] = Cycle(
+                cycle_id=event.cycle_id,
+                name=event.name,
+                cycle_kind=event.cycle_kind,
+                start_on=event.start_on,
+                end_on=event.end_on,
+                parent_id=event.parent_id,
+                planned=event,
+            )
+        case events.CycleRescheduled():
+            _change(
+                organisation.cycles,
+                event.cycle_id,
+                start_on=event.start_on,
+                end_on=event.end_on,
+            )
+        case events.CycleActivated():
+            _change(organisation.cycles, event.cycle_id, state="active", policy=event.policy)
+        case events.CycleGradingStarted():
+            _change(organisation.cycles, event.cycle_id, state="grading")
+        case events.CycleClosed():
+            closing = Closing(
+                position=recorded.position,
+                known_at=recorded.known_at,
+                actor=recorded.actor,
+                closed=event,
+            )
+            closings = (*organisation.cycles[event.cycle_id].closings, closing)
+            _change(
+                organisation.cycles,
+                event.cycle_id,
+                state="closed",
+                policy=event.policy,
+                closings=closings,
+            )
+        case events.CycleReopened():
+            _change(organisation.cycles, event.cycle_id, state="reopened")
+        case events.CycleCancelled():
+            _change(organisation.cycles, event.cycle_id, state="cancelled")
+        case events.RetrospectiveRecorded():
+            retrospectives = (*organisation.cycles[event.cycle_id].retrospectives, event)
+            _change(organisation.cycles, event.cycle_id, retrospectives=retrospectives)
+        case events.ObjectiveDrafted():
+            organisation.objectives[event.objective_id] = Objective(
+                objective_id=event.objective_id,
+                cycle_id=event.cycle_id,
+                unit_id=event.unit_id,
+                title=event.title,
+                description=event.description,
+                owner=event.owner,
+                objective_kind=event.objective_kind,
+                contributors=event.contributors,
+                aligned_to=event.aligned_to,
+                drafted=event,
+            )
+            _append(organisation.objective_ids, event.cycle_id, event.objective_id)
+        case events.ObjectivePublished():
+            _change(organisation.objectives, event.objective_id, state="published")
+        case events.ObjectiveReworded():
+            _change(
+                organisation.objectives,
+                event.objective_id,
+                title=event.title,
+                description=event.description,
+            )
+        case events.ObjectiveReassigned():
+            _change(
+                organisation.objectives,
+                event.objective_id,
+                owner=event.owner,
+                unit_id=event.unit_id,
+            )
+        case events.ObjectiveContributorsChanged():
+            _change(organisation.objectives, event.objective_id, contributors=event.contributors)
+        case events.ObjectiveRealigned():
+            _change(organisation.objectives, event.objective_id, aligned_to=event.aligned_to)
+        case events.ObjectiveKindChanged():
+            _change(
+                organisation.objectives, event.objective_id, objective_kind=event.objective_kind
+            )
+        case events.ObjectiveDropped():
+            _change(organisation.objectives, event.objective_id, state="dropped", outcome="dropped")
+        case events.ObjectiveGraded():
+            _change(
+                organisation.objectives,
+                event.objective_id,
+                outcome=event.outcome,
+                score=event.score,
+                score_computed=event.score_computed,
+            )
+        case events.ObjectiveCarriedOver():
+            _change(
+                organisation.objectives,
+                event.objective_id,
+                state="carried",
+                outcome="carried",
+                carried_to=event.carried_to,
+            )
+        case events.KeyResultAdded():
+            organisation.key_results[event.key_result_id] = KeyResult(
+                key_result_id=event.key_result_id,
+                objective_id=event.objective_id,
+                title=event.title,
+                owner=event.owner,
+                measure=event.measure,
+                weight=event.weight,
+                added=event,
+            )
+            _append(organisation.key_result_ids, event.objective_id, event.key_result_id)
+            _link(organisation, event.key_result_id, event.measure)
+        case events.KeyResultReworded():
+            _change(organisation.key_results, event.key_result_id, title=event.title)
+        case events.KeyResultReassigned():
+            _change(organisation.key_results, event.key_result_id, owner=event.owner)
+        case events.KeyResultReweighted():
+            _change(organisation.key_results, event.key_result_id, weight=event.weight)
+        case events.KeyResultRetargeted():
+            _change(organisation.key_results, event.key_result_id, measure=event.measure)
+        case events.KeyResultDropped():
+            _change(organisation.key_results, event.key_result_id, dropped=True)
+        case events.KeyResultLinkedToKpi():
+            _change(organisation.key_results, event.key_result_id, measure=event.measure)
+            _link(organisation, event.key_result_id, event.measure)
+        case events.KeyResultUnlinkedFromKpi():
+            _change(organisation.key_results, event.key_result_id, measure=event.measure)
+            _unlink(organisation, event.key_result_id, event.measure_was)
+        case events.CheckedIn():
+            organisation.check_ins[event.key_result_id, event.check_in_id] = CheckIn(
+                effective_at=event.effective_at,
+                position=recorded.position,
+                known_at=recorded.known_at,
+                actor=recorded.actor,
+                said=event,
+                value=event.value,
+                confidence=event.confidence,
+                status=event.status,
+                note=event.note,
+            )
+            _append(organisation.check_in_ids, event.key_result_id, event.check_in_id)
+        case events.CheckInCorrected():
+            _change(
+                organisation.check_ins,
+                (event.key_result_id, event.check_in_id),
+                value=event.value,
+                confidence=event.confidence,
+                status=event.status,
+                note=event.note,
+            )
+        case events.CheckInRetracted():
+            _change(
+                organisation.check_ins, (event.key_result_id, event.check_in_id), retracted=True
+            )
+        case events.KeyResultGraded():
+            _change(
+                organisation.key_results,
+                event.key_result_id,
+                score=event.score,
+                score_computed=event.score_computed,
+                waived=False,
+            )
+        case events.KeyResultWaived():
+            _change(
+                organisation.key_results,
+                event.key_result_id,
+                score=None,
+                score_computed=None,
+                waived=True,
+            )
+        case events.KpiDefined():
+            organisation.kpis[event.kpi_id] = Kpi(
+                kpi_id=event.kpi_id,
+                unit_id=event.unit_id,
+                owner=event.owner,
+                versions=(KpiVersion(version=1, definition=event.definition),),
+                defined=event,
+            )
+        case events.KpiRedefined():
+            versions = (
+                *organisation.kpis[event.kpi_id].versions,
+                KpiVersion(event.version, event.definition, event.effective_on),
+            )
+            _change(organisation.kpis, event.kpi_id, versions=versions)
+        case events.KpiRetargeted():
+            kpi = organisation.kpis[event.kpi_id]
+            definition = replace(kpi.definition, target=event.target, bands=event.bands)
+            versions = (
+                *kpi.versions,
+                KpiVersion(event.version, definition, event.effective_on),
+            )
+            _change(organisation.kpis, event.kpi_id, versions=versions)
+        case events.KpiReassigned():
+            _change(organisation.kpis, event.kpi_id, owner=event.owner, unit_id=event.unit_id)
+        case events.KpiRetired():
+            _change(organisation.kpis, event.kpi_id, retired=True)
+        case events.KpiReadingRecorded():
+            key = event.kpi_id, event.period, event.source
+            if key not in organisation.readings:
+                _append(organisation.reading_keys, event.kpi_id, key)
+            organisation.readings[key] = Reading(
+                effective_at=event.effective_at,
+                position=recorded.position,
+                definition_version=event.definition_version,
+                value=event.value,
+                numerator=event.numerator,
+                denominator=event.denominator,
+            )
+        case events.KpiReadingCorrected():
+            _change(
+                organisation.readings,
+                (event.kpi_id, event.period, event.source),
+                value=event.value,
+                numerator=event.numerator,
+                denominator=event.denominator,
+            )
+        case events.KpiReadingRetracted():
+            key = event.kpi_id, event.period, event.source
+            _change(organisation.readings, key, retracted=True)
+        case events.KpiReadingMissed():
+            organisation.missed[event.kpi_id, event.period, event.source] = event
+        case events.KpiHealthChanged():
+            _change(organisation.kpis, event.kpi_id, health=event.health)
+        case events.KpiReviewOpened():
+            organisation.reviews[event.kpi_id, event.review_id] = Review(opened=event)
+        case events.KpiReviewClosed():
+            _change(organisation.reviews, (event.kpi_id, event.review_id), closed=event)
+        case events.CommentAdded():
+            organisation.comments[event.goal, event.comment_id] = event
+        case _:
+            assert_never(event)
+
+
+def _change(entries: MutableMapping[Key, Thing], key: Key, **changes: Any) -> None:  # noqa: ANN401  # the fields of one struct
+    entries[key] = replace(entries[key], **changes)
+
+
+def _append(index: MutableMapping[str, tuple[Item, ...]], key: str, item: Item) -> None:
+    index[key] = (*index.get(key, ()), item)
+
+
+def _link(organisation: Organisation, key_result_id: str, measure: Measure) -> None:
+    if isinstance(measure, KpiLinked):
+        _append(organisation.linked_ids, measure.kpi_id, key_result_id)
+
+
+def _unlink(organisation: Organisation, key_result_id: str, measure: Measure) -> None:
+    if isinstance(measure, KpiLinked):
+        linked = organisation.linked_ids[measure.kpi_id]
+        organisation.linked_ids[measure.kpi_id] = tuple(k for k in linked if k != key_result_id)

@@ -1,0 +1,41 @@
+"""Which numbers the ledger takes: finite, and short enough to be written out in full.
+
+They are judged before anything else looks at a command: a decimal may also be no number at all,
+and with some of those even a comparison fails.
+"""
+
+from decimal import Decimal
+
+from goal_contracts.fields import DIGITS_MAX, EXPONENT_MAX, is_number_of_record
+from goal_contracts.replies import Reason, Refusal
+from msgspec import Struct
+
+
+def refuse_unless_numbers_of_record(asked_for: Struct, where: str = "") -> None:
+    """Every number in a command; Refusal(NUMBER_OUT_OF_RANGE) says where the first bad one is.
+
+    The items of a bulk command are judged each in its turn, like everything else about them.
+    """
+    for name in asked_for.__struct_fields__:
+        value = getattr(asked_for, name)
+        if isinstance(value, Decimal):
+            _refuse_unless_number_of_record(value, where + name)
+        elif isinstance(value, Struct):
+            refuse_unless_numbers_of_record(value, f"{where}{name}.")
+        elif isinstance(value, tuple):
+            for index, item in enumerate(value):
+                if isinstance(item, Decimal):
+                    _refuse_unless_number_of_record(item, f"{where}{name}[{index}]")
+        elif isinstance(value, int):
+            _refuse_unless_number_of_record(Decimal(value), where + name)
+
+
+def _refuse_unless_number_of_record(number: Decimal, where: str) -> None:
+    if not is_number_of_record(number):
+        raise Refusal(
+            Reason.NUMBER_OUT_OF_RANGE,
+            f"{where} is not a number of record",
+            seen=f"{number:.40}",
+            accepted=f"a finite number of at most {DIGITS_MAX} digits, "
+            f"at most {EXPONENT_MAX} places either side of the point",
+        )

@@ -1,0 +1,306 @@
+"""What the ledger knows of one organisation, folded from its events.
+
+The things in it are frozen and replaced in place, entry by entry: nothing copies the whole. Each
+keeps the event that created it, which is how creating twice is recognised and how the original
+stays visible.
+"""
+
+from collections import ChainMap, OrderedDict
+from collections.abc import Mapping, MutableMapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from goal_contracts import events
+from goal_contracts.events import KpiDefinition
+from goal_contracts.fields import (
+    CycleKind,
+    CycleState,
+    Kind,
+    KpiHealth,
+    ObjectiveKind,
+    ObjectiveState,
+    Outcome,
+    Status,
+    UnitKind,
+)
+from goal_contracts.measures import KpiLinked, Measure
+from goal_contracts.policy import Policy
+from goal_contracts.replies import Reason, Refusal
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from services.ledger.domain.times import end_of_day, start_of_day
+
+ANSWERS_MAX = 100_000
+"""How many commands' answers are remembered; while an import runs, all of them are."""
+
+ReadingKey = tuple[str, str, str]
+"""KPI, period and source: there is one reading of each (R23)."""
+
+Thing = TypeVar("Thing")
+
+
+class HistoryImport(Struct, frozen=True):
+    """An import of facts from before the ledger."""
+
+    started: events.HistoryImportStarted
+    finished: events.HistoryImportFinished | None = None
+
+
+class Unit(Struct, frozen=True):
+    """A company, department, team or person in the tree."""
+
+    unit_id: str
+    name: str
+    unit_kind: UnitKind
+    parent_id: str | None
+    defined: events.UnitDefined
+    retired: bool = False
+
+
+class Closing(Struct, frozen=True):
+    """One closing of a cycle: its facts stay when the cycle is reopened (R19)."""
+
+    position: int
+    known_at: datetime
+    actor: str
+    closed: events.CycleClosed
+
+
+class Cycle(Struct, frozen=True):
+    """A period for goals. `policy` is the one pinned at activation (R20)."""
+
+    cycle_id: str
+    name: str
+    cycle_kind: CycleKind
+    start_on: date
+    end_on: date
+    parent_id: str | None
+    planned: events.CyclePlanned
+    state: CycleState = "planned"
+    policy: Policy | None = None
+    retrospectives: tuple[events.RetrospectiveRecorded, ...] = ()
+    closings: tuple[Closing, ...] = ()
+
+
+class Objective(Struct, frozen=True):
+    """What a unit wants to reach in a cycle."""
+
+    objective_id: str
+    cycle_id: str
+    unit_id: str
+    title: str
+    description: str
+    owner: str
+    objective_kind: ObjectiveKind
+    contributors: tuple[str, ...]
+    aligned_to: tuple[str, ...]
+    drafted: events.ObjectiveDrafted
+    state: ObjectiveState = "draft"
+    carried_to: str | None = None
+    outcome: Outcome | None = None
+    score: Decimal | None = None
+    score_computed: Decimal | None = None
+
+
+class KeyResult(Struct, frozen=True):
+    """A measurable outcome of an objective."""
+
+    key_result_id: str
+    objective_id: str
+    title: str
+    owner: str
+    measure: Measure
+    weight: Decimal
+    added: events.KeyResultAdded
+    dropped: bool = False
+    waived: bool = False
+    score: Decimal | None = None
+    score_computed: Decimal | None = None
+
+
+class CheckIn(Struct, frozen=True):
+    """What a check-in says after its corrections; `position`, `known_at`, `actor` are its first."""
+
+    effective_at: datetime
+    position: int
+    known_at: datetime
+    actor: str
+    said: events.CheckedIn
+    value: Decimal | None
+    confidence: int | None
+    status: Status | None
+    note: str
+    retracted: bool = False
+
+
+class KpiVersion(Struct, frozen=True):
+    """A KPI's definition from a day on; the first holds from always (R22)."""
+
+    version: int
+    definition: KpiDefinition
+    effective_on: date = date.min
+
+
+class Kpi(Struct, frozen=True):
+    """An indicator without an end date."""
+
+    kpi_id: str
+    unit_id: str
+    owner: str
+    versions: tuple[KpiVersion, ...]
+    defined: events.KpiDefined
+    retired: bool = False
+    health: KpiHealth = "no_data"
+
+    @property
+    def definition(self) -> KpiDefinition:
+        """The latest one, though it may take effect only later."""
+        return self.versions[-1].definition
+
+
+class Reading(Struct, frozen=True):
+    """A KPI's value for a period from a source, as it says after its corrections."""
+
+    effective_at: datetime
+    position: int
+    definition_version: int
+    value: Decimal
+    numerator: Decimal | None
+    denominator: Decimal | None
+    retracted: bool = False
+
+
+class Review(Struct, frozen=True):
+    """Somebody's look at a KPI, and what they decided."""
+
+    opened: events.KpiReviewOpened
+    closed: events.KpiReviewClosed | None = None
+
+
+class Organisation(Struct):
+    """One ledger of goals: everything a decision may look at.
+
+    The mappings called `…_ids` and `…_keys` are indexes: what belongs to an id, in order.
+    `answers` maps a command's id to the last position and the number of its events.
+    """
+
+    organisation_id: str
+    name: str
+    zone: str
+    policy: Policy
+    opened: events.OrganisationOpened
+    known_at_max: datetime
+    position: int = 0
+    running_import: str | None = None
+    imports: MutableMapping[str, HistoryImport] = field(default_factory=dict)
+    units: MutableMapping[str, Unit] = field(default_factory=dict)
+    cycles: MutableMapping[str, Cycle] = field(default_factory=dict)
+    objectives: MutableMapping[str, Objective] = field(default_factory=dict)
+    key_results: MutableMapping[str, KeyResult] = field(default_factory=dict)
+    check_ins: MutableMapping[tuple[str, str], CheckIn] = field(default_factory=dict)
+    kpis: MutableMapping[str, Kpi] = field(default_factory=dict)
+    readings: MutableMapping[ReadingKey, Reading] = field(default_factory=dict)
+    missed: MutableMapping[ReadingKey, events.KpiReadingMissed] = field(default_factory=dict)
+    reviews: MutableMapping[tuple[str, str], Review] = field(default_factory=dict)
+    comments: MutableMapping[tuple[str, str], events.CommentAdded] = field(default_factory=dict)
+    objective_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    key_result_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    check_in_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    linked_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reading_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
+    answers: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
+
+    def fork(self) -> "Organisation":
+        """The same state to try events on: what is written to it stays in it.
+
+        It remembers no answers of its own, and lives no longer than one decision.
+        """
+        tried = {
+            name: ChainMap({}, entries)
+            for name in self.__struct_fields__
+            if isinstance(entries := getattr(self, name), MutableMapping) and name != "answers"
+        }
+        return replace(self, answers=OrderedDict(), **tried)
+
+    def unit(self, unit_id: str) -> Unit:
+        return _found(self.units, "unit", unit_id)
+
+    def cycle(self, cycle_id: str) -> Cycle:
+        return _found(self.cycles, "cycle", cycle_id)
+
+    def objective(self, objective_id: str) -> Objective:
+        return _found(self.objectives, "objective", objective_id)
+
+    def key_result(self, key_result_id: str) -> KeyResult:
+        return _found(self.key_results, "key_result", key_result_id)
+
+    def kpi(self, kpi_id: str) -> Kpi:
+        return _found(self.kpis, "kpi", kpi_id)
+
+    def cycle_of(self, goal: Objective | KeyResult) -> Cycle:
+        """The cycle an objective, or a key result's objective, belongs to."""
+        objective = goal if isinstance(goal, Objective) else self.objectives[goal.objective_id]
+        return self.cycles[objective.cycle_id]
+
+    def policy_of(self, cycle: Cycle) -> Policy:
+        """The policy a cycle's goals live under: the pinned one, before that the current (R20)."""
+        return cycle.policy or self.policy
+
+    def begin_of(self, cycle: Cycle) -> datetime:
+        """The first instant of a cycle."""
+        return start_of_day(cycle.start_on, self.zone)
+
+    def end_of(self, cycle: Cycle) -> datetime:
+        """The last instant of a cycle."""
+        return end_of_day(cycle.end_on, self.zone)
+
+    def objectives_in(self, cycle_id: str) -> list[Objective]:
+        return [self.objectives[each] for each in self.objective_ids.get(cycle_id, ())]
+
+    def live_key_results(self, objective_id: str) -> list[KeyResult]:
+        """Those of an objective that were not dropped."""
+        ids = self.key_result_ids.get(objective_id, ())
+        return [each for key in ids if not (each := self.key_results[key]).dropped]
+
+    def live_check_ins(self, key_result_id: str) -> list[CheckIn]:
+        """Those on a key result that were not retracted."""
+        ids = self.check_in_ids.get(key_result_id, ())
+        return [each for key in ids if not (each := self.check_ins[key_result_id, key]).retracted]
+
+    def readings_inside(self, kpi_id: str, cycle: Cycle) -> list[Reading]:
+        """A KPI's readings, not retracted, that are effective within a cycle, from every source."""
+        begin, end = self.begin_of(cycle), self.end_of(cycle)
+        return [
+            each
+            for key in self.reading_keys.get(kpi_id, ())
+            if not (each := self.readings[key]).retracted and begin <= each.effective_at <= end
+        ]
+
+    def counted_value(self, key_result: KeyResult) -> Decimal | None:
+        """The value that counts at the end of the key result's cycle.
+
+        Greatest `effective_at` wins, ties by position; a correction has replaced what it corrects,
+        a retraction has removed it. One linked to a KPI follows its readings (R25).
+        """
+        said: list[CheckIn] | list[Reading]
+        if isinstance(key_result.measure, KpiLinked):
+            said = self.readings_inside(key_result.measure.kpi_id, self.cycle_of(key_result))
+        else:
+            said = self.live_check_ins(key_result.key_result_id)
+        valued = [each for each in said if each.value is not None]
+        last = max(valued, key=lambda each: (each.effective_at, each.position), default=None)
+        return None if last is None else last.value
+
+
+def _found(things: Mapping[str, Thing], kind: Kind, thing_id: str) -> Thing:
+    thing = things.get(thing_id)
+    if thing is None:
+        raise Refusal(
+            Reason.NOT_FOUND,
+            f"there is no {kind} {thing_id}",
+            seen=thing_id,
+            accepted=f"the id of an existing {kind}",
+        )
+    return thing
