@@ -31,7 +31,6 @@ from tests.cli.in_process_ledger import InProcessLedger
 from tests.cli.okr_markdown.judge import Lines, judged, running_quarter
 from tests.cli.running import FakeSystem
 
-
 pytestmark = pytest.mark.anyio
 
 START = """# OKRs 2025 Q2

@@ -18,7 +18,6 @@ from services.cli.importing import History, Outcome
 from tests.cli.in_process_ledger import InProcessLedger
 from tests.cli.running import FakeSystem, goal_ledger
 
-
 pytestmark = pytest.mark.anyio
 
 MANIFESTS = Path(manifests.__file__).parents[1] / "manifests"

@@ -146,7 +146,7 @@ async def _import_until_killed(
     enough = len(heard.accepted) + chance.randrange(1, len(history.facts) // KILLS)
     sending = asyncio.create_task(_send(system.url, history, heard))
     await eventually(lambda: len(heard.accepted) >= enough or sending.done(), timeout_s=60)
-    system.kill()
+    await asyncio.to_thread(system.kill)
     sending.cancel()
     with contextlib.suppress(asyncio.CancelledError, Unreachable):
         await sending

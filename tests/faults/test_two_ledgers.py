@@ -19,12 +19,12 @@ from goal_contracts.commands import Command
 from goal_contracts.measures import Metric
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Accepted, Refused
-from tests.ledger.domain.invariants import check
 
 from services.cli.client import Client
 from services.embedded.nats_server import NatsServer
 from services.ledger.domain import Organisation, evolve
 from services.ledger.store.log import GoalLog
+from tests.ledger.domain.invariants import check
 from tests.running import GOAL_LEDGER
 from tests.waiting import eventually
 
