@@ -50,21 +50,31 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         settings.server_url, logger=None, graceful_timeout=DRAIN_S, **connect_options("ledger")
     )
 
-    @contextlib.asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        await broker.connect()
-        async with serving(broker.connection, settings, app.exit) as failed:
-            on_ready()
-            yield
-        failed()
+    app = FastStream(broker, logger=None)
+    held = contextlib.AsyncExitStack()
+    raise_failure: Callable[[], None] = lambda: None
 
-    app = FastStream(broker, logger=None, lifespan=lifespan)
+    # Hooks, not a lifespan: FastStream closes the connection before a lifespan's end, and the
+    # commands that were taken have to be answered before that.
+    @app.after_startup
+    async def start() -> None:
+        nonlocal raise_failure
+        raise_failure = await held.enter_async_context(
+            serving(broker.connection, settings, app.exit)
+        )
+        on_ready()
+
+    @app.on_shutdown
+    async def stop() -> None:
+        await held.aclose()
+
     try:
         await app.run()
     finally:
         # FastStream leaves the connection open when its start fails or it is cancelled.
         with contextlib.suppress(nats.errors.Error):
             await broker.stop()
+    raise_failure()
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import nats
+import nats.errors
 import pytest
 from goal_contracts import codec, subjects
 from goal_contracts.commands import Command, DefineUnit, OpenOrganisation
@@ -15,6 +17,7 @@ from services.embedded.nats_server import NatsServer
 from services.ledger.app import Settings, StreamChanged, run, serving
 from services.ledger.store.streams import StreamSettings, UnsafeServer
 from services.stream_reader import StreamInfo, api_request, stream_info
+from tests.running import GOAL_LEDGER
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -175,3 +178,41 @@ async def test_the_whole_service_starts_answers_and_stops(
         return False
 
     await eventually(nobody_answers)
+
+
+async def test_told_to_stop_it_answers_every_command_it_took(
+    own_nats_server: NatsServer, organisation_id: str
+) -> None:
+    ledger = await asyncio.create_subprocess_exec(
+        *GOAL_LEDGER,
+        "ledger",
+        *("--server", own_nats_server.url, "--monitor", own_nats_server.monitor_url),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    client = await nats.connect(own_nats_server.url)
+
+    async def opened() -> bool:
+        with contextlib.suppress(nats.errors.NoRespondersError):
+            await ask(client, organisation_id, OpenOrganisation(name="Acme"))
+            return True
+        return False
+
+    async def outcome(number: int) -> str:
+        command = DefineUnit(unit_id=f"t-{number}", name="Team", unit_kind="team")
+        try:
+            reply = await ask(client, organisation_id, command, f"unit-{number}")
+        except nats.errors.NoRespondersError:
+            return "not taken"
+        if number == 50:
+            ledger.terminate()
+        return "accepted" if isinstance(reply, Accepted) else "refused"
+
+    await eventually(opened, timeout_s=30)
+    # A command that was taken and then left without a reply would time out here.
+    outcomes = await asyncio.gather(*[outcome(number) for number in range(3_000)])
+    assert set(outcomes) <= {"accepted", "not taken"}
+    assert outcomes.count("accepted") > 50
+    assert await asyncio.wait_for(ledger.wait(), 20) == 0
+    position = (await stream_info(client, subjects.STREAM)).state.last_seq
+    assert position == 1 + outcomes.count("accepted")
+    await client.close()

@@ -1,0 +1,1 @@
+"""The read side: folds the log into views and answers questions about them."""

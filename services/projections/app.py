@@ -1,0 +1,186 @@
+"""The projections service: one file that wires everything and reads in a minute.
+
+FastStream is the shell: connection, question subject, start and stop. The feed pulls on its
+connection. A question is a task of its own: one that waits for a position holds up no other.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import nats.errors
+import structlog
+from faststream import FastStream, StreamMessage
+from faststream.nats import NatsBroker, NatsMessage
+from goal_contracts import codec, subjects
+from goal_contracts.queries import QueryRefused
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from services.projections.feed import Feed
+from services.projections.queries import Questions
+from services.projections.view_store.store import ViewStore, open_sqlite
+from services.stream_reader import JetStreamError, stream_info
+
+QUEUE: Final = "projections"
+CATCH_UP_S: Final = 5.0
+DRAIN_S: Final = 12.0
+"""A little more than a question may wait for its position."""
+AT_ONCE_MAX: Final = 256
+"""Questions taken and not yet answered; the rest wait at the connection."""
+
+log = structlog.get_logger()
+
+
+class Settings(Struct, frozen=True):
+    """Where the projections find the log, and where they keep the views."""
+
+    server_url: str
+    views: Path
+    stream: str = subjects.STREAM
+
+
+async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Follow the log and answer questions until told to stop; `on_ready` once they are taken.
+
+    A log that cannot be read on does not end the service: what is known is still answered.
+    """
+    store = await asyncio.to_thread(lambda: ViewStore(open_sqlite(settings.views), settings.stream))
+    broker = NatsBroker(
+        settings.server_url,
+        logger=None,
+        apply_types=False,
+        name=QUEUE,
+        pending_size=0,  # an answer that cannot be sent now is asked for again
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        connect_timeout=2,
+        ping_interval=10,
+        max_outstanding_pings=2,
+        graceful_timeout=DRAIN_S,
+    )
+    try:
+        service = Projections(await broker.connect(), store, settings.stream)
+        # No stream is named here: FastStream would rewrite its settings.
+        subscriber = broker.subscriber(
+            subjects.QUERIES, queue=QUEUE, decoder=_undecoded, no_reply=True
+        )
+        subscriber(service.take)
+
+        async def begin() -> None:
+            await service.start(stop=app.exit)
+            await service.client.flush()  # the server knows of the subscription
+            log.info("projections_ready", position=service.feed.position, subject=subjects.QUERIES)
+            on_ready()
+
+        async def end() -> None:
+            # Before the connection goes: no new questions, an answer to each one taken, the end.
+            if subscriber.subscription is not None:
+                with contextlib.suppress(nats.errors.Error, TimeoutError):
+                    await subscriber.subscription.drain()
+                subscriber.subscription = None
+            await service.stop()
+
+        app = FastStream(broker, logger=None, after_startup=[begin], on_shutdown=[end])
+        await app.run()
+        service.raise_failure()
+    finally:
+        store.close()
+
+
+class Projections:
+    """The running service: the feed in the background, and the questions under way."""
+
+    def __init__(self, client: Client, store: ViewStore, stream: str) -> None:
+        self.client = client
+        self.feed = Feed(client, stream, store)
+        self._stream = stream
+        self._questions = Questions(self.feed, store.engine)
+        self._room = asyncio.Semaphore(AT_ONCE_MAX)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._following: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+
+    async def ready(self) -> bool:
+        """Whether the views follow the log; questions are answered also while they do not."""
+        return self.client.is_connected and self.feed.health is None and self._failure is None
+
+    async def start(self, stop: Callable[[], None]) -> None:
+        """Begin to follow the log; `stop` is called if that breaks.
+
+        Waits a little until the views have caught up: a short log is all there from the first
+        question on, a long one keeps nobody waiting.
+        """
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._failure = error
+                log.error("projections_stop", why=f"{type(error).__name__}: {error}")
+                stop()
+
+        self._following = asyncio.create_task(self.feed.run(), name="feed")
+        self._following.add_done_callback(ended)
+        with contextlib.suppress(JetStreamError, nats.errors.Error, TimeoutError):
+            last = (await stream_info(self.client, self._stream)).state.last_seq
+            await self.feed.reaches(last, CATCH_UP_S)
+
+    async def take(self, message: NatsMessage) -> None:
+        """Begin to answer a question; waits while too many are under way."""
+        await self._room.acquire()
+        task = asyncio.create_task(self._answer(message.raw_message))
+        self._under_way.add(task)
+        task.add_done_callback(self._finished)
+
+    async def stop(self) -> None:
+        """Answer what was taken, for a bounded time, then let go of the log."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=DRAIN_S)
+        tasks = [*self._under_way, *([self._following] if self._following else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._questions.close()
+        log.info("projections_stopped", position=self.feed.position)
+
+    def raise_failure(self) -> None:
+        """What broke the service, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._room.release()
+
+    async def _answer(self, message: Msg) -> None:
+        try:
+            answer = await self._questions.answer(message.subject, message.data, datetime.now(UTC))
+        except Exception:
+            log.exception("question_failed", subject=message.subject)
+            answer = _failed("the question could not be answered; the service's log says why")
+        try:
+            await self._reply(message, answer)
+        except nats.errors.MaxPayloadError:
+            await self._reply(message, _failed("a single row is larger than a message may be"))
+
+    async def _reply(self, message: Msg, answer: bytes) -> None:
+        if not message.reply:
+            return
+        try:
+            await self.client.publish(message.reply, answer)
+        except nats.errors.MaxPayloadError:
+            raise
+        except nats.errors.Error as error:
+            log.warning("reply_lost", subject=message.subject, why=str(error))
+
+
+async def _undecoded(message: StreamMessage[Msg]) -> StreamMessage[Msg]:
+    """The message as it came: it is decoded by its query, once."""
+    return message
+
+
+def _failed(why: str) -> bytes:
+    return codec.encode(QueryRefused("unreadable_log", why))

@@ -1,0 +1,195 @@
+"""The log becomes views: pulled in batches, projected, stored with the position they reflect.
+
+Stops for good at a gap, at an event it cannot read or does not know, and at a history that does not
+follow: what came before stays stored, and the health says why. A server or a database that is away
+is waited for. Rows and position are one transaction, so each event counts exactly once.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
+
+import nats.errors
+import structlog
+from goal_contracts import codec
+from goal_contracts.codec import UndecodableEvent
+from nats.aio.client import Client
+
+from services.projections.view_store.store import NotNext, StoreUnavailable, ViewStore
+from services.projections.views.current import BrokenHistory, UnknownEvent
+from services.projections.views.projector import Projector
+from services.stream_reader import (
+    API_TIMEOUT_S,
+    USUAL_PACE,
+    BrokenLog,
+    GapInLog,
+    JetStreamError,
+    Pace,
+    StoredMessage,
+    StreamUnavailable,
+    read_stream,
+    stream_info,
+)
+
+PAUSE_FIRST_S: Final = 0.05
+PAUSE_MAX_S: Final = 5.0
+TROUBLE_FADES_S: Final = 2 * API_TIMEOUT_S
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+class AnotherLog(BrokenLog):
+    """The log no longer says what the views were built from."""
+
+
+Poison = BrokenLog | UndecodableEvent | UnknownEvent | BrokenHistory
+POISON: Final = (BrokenLog, UndecodableEvent, UnknownEvent, BrokenHistory)
+PASSING: Final = (
+    JetStreamError,
+    StreamUnavailable,
+    nats.errors.Error,
+    TimeoutError,
+    StoreUnavailable,
+    NotNext,
+)
+
+
+class Feed:
+    """Keeps the views of one stream up with its log. One runs; questions ask how far it is."""
+
+    def __init__(
+        self, client: Client, stream: str, store: ViewStore, pace: Pace = USUAL_PACE
+    ) -> None:
+        self.position = store.position()
+        self.stopped_by: Poison | None = None
+        """Why the views will not go on: somebody has to look."""
+        self._trouble: str | None = None
+        self._trouble_fades_at = 0.0
+        self._client = client
+        self._stream = stream
+        self._store = store
+        self._pace = pace
+        self._projector = Projector(store)
+        self._moved = asyncio.Event()
+
+    @property
+    def health(self) -> str | None:
+        """What is wrong; None while the views follow the log."""
+        if self.stopped_by is not None:
+            return str(self.stopped_by)
+        return self._trouble if time.monotonic() < self._trouble_fades_at else None
+
+    async def run(self) -> None:
+        """Follow the log until cancelled, or until there is something it must not pass over."""
+        pause_s = PAUSE_FIRST_S
+        with ThreadPoolExecutor(1, thread_name_prefix="views") as worker:
+            while True:
+                reached = self.position
+                try:
+                    await self._follow(worker)
+                except POISON as error:
+                    self._stop(error)
+                    return
+                except PASSING as error:
+                    pause_s = PAUSE_FIRST_S if self.position > reached else pause_s
+                    self._note(error, pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, PAUSE_MAX_S)
+
+    async def reaches(self, position: int, within_s: float) -> bool:
+        """Whether the views reflect a position, waiting for it so long at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.position < position and self.stopped_by is None:
+                    await self._moved.wait()
+        return self.position >= position
+
+    async def _follow(self, worker: ThreadPoolExecutor) -> None:
+        self._projector.forget()
+        self.position = await _finished(worker, self._store.position)
+        last = (await stream_info(self._client, self._stream)).state.last_seq
+        if last < self.position:
+            raise GapInLog(self.position, last)
+        # The last event is read once more: it must still be the one the views were built from.
+        reading = read_stream(
+            self._client,
+            self._stream,
+            after=max(self.position - 1, 0),
+            follow=True,
+            pace=self._pace,
+            on_trouble=self._note,
+        )
+        async with contextlib.aclosing(reading) as batches:
+            async for batch in batches:
+                self.position = await _finished(worker, partial(self._take, batch))
+                self._wake()
+
+    def _take(self, batch: Sequence[StoredMessage]) -> int:
+        """Project and store one batch, in the worker; the position that is stored then."""
+        started = time.perf_counter()
+        before = position = self.position
+        poison: Poison | None = None
+        for message in batch:
+            if message.position <= before:
+                self._compare(message)
+                continue
+            try:
+                recorded = codec.decode_event(message.position, message.payload)
+                self._projector.add(recorded, message.payload)
+            except (UndecodableEvent, UnknownEvent, BrokenHistory) as error:
+                poison = error
+                break
+            position = message.position
+        if position > before:
+            self._store.write(self._projector.take(), before + 1, position)
+            self._projector.trim()
+            log.info(
+                "views_advanced",
+                position=position,
+                events=position - before,
+                ms=round((time.perf_counter() - started) * 1_000, 1),
+            )
+        if poison is not None:
+            self.position = position
+            raise poison
+        return position
+
+    def _compare(self, message: StoredMessage) -> None:
+        if message.position == self.position and message.payload != self._store.last_payload():
+            raise AnotherLog(
+                f"position {message.position} of the log is not the event the views were built "
+                "from: delete the view database, and it is read anew"
+            )
+
+    def _stop(self, error: Poison) -> None:
+        self.stopped_by = error
+        self._wake()
+        why = f"{type(error).__name__}: {error}"
+        log.error("feed_stopped", stream=self._stream, position=self.position, why=why)
+
+    def _note(self, error: Exception, pause_s: float) -> None:
+        # Told anew at each failed try; when it is not, it has passed.
+        self._trouble = f"{type(error).__name__}: {error}"
+        self._trouble_fades_at = time.monotonic() + pause_s + TROUBLE_FADES_S
+        log.warning("feed_waits", position=self.position, why=self._trouble, pause_s=pause_s)
+
+    def _wake(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+
+async def _finished(worker: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    """The result of work in the worker; cancelled, it still sees the work through."""
+    future = asyncio.get_running_loop().run_in_executor(worker, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            await future
+        raise

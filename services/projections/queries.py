@@ -1,0 +1,552 @@
+"""The questions one may ask, each answered up to a position, as the contracts say.
+
+An answer about a past moment never changes. A cursor carries the moment with it, so that all pages
+of an answer reflect the same one. Long answers are cut by number and, where that is not enough, by
+bytes.
+"""
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, Literal, assert_never
+
+import msgspec
+import structlog
+from goal_contracts import codec, subjects
+from goal_contracts.queries import (
+    QUERIES,
+    Answer,
+    AsOf,
+    Change,
+    Changes,
+    Events,
+    ExportView,
+    Goals,
+    History,
+    Position,
+    Query,
+    QueryRefused,
+    Readings,
+    ReadingSeries,
+    Replay,
+    ReplayedEvent,
+    UnitCard,
+    ViewPage,
+    ViewPosition,
+)
+from msgspec import Raw
+from sqlalchemy import ColumnElement, Engine, or_, select
+
+from services.projections.as_of import (
+    POSITION_MAX,
+    NoSuchMoment,
+    Picture,
+    Vantage,
+    position_before,
+    present,
+    vantage,
+)
+from services.projections.feed import Feed
+from services.projections.view_store import schema
+from services.projections.view_store.reader import FIRST, Goal, Key, Reader, reading
+from services.projections.view_store.store import StoreUnavailable
+from services.projections.views import standing
+from services.projections.views.current import CycleState, OrganisationState
+
+AT_LEAST_WAIT_S: Final = 10.0
+ANSWER_BYTES_MAX: Final = 900_000
+"""A little less than what a server takes in one message."""
+AT_ONCE_MAX: Final = 4
+"""Questions worked on at the same time; more of them wait their turn."""
+
+Why = Literal["malformed", "unknown_query", "not_found", "not_yet", "unreadable_log"]
+KINDS: Final = ("unit", "cycle", "objective", "key_result", "kpi")
+"""The order of the pages of one answer to AsOf."""
+SHOWN_WITH: Final = {
+    "unit": set(KINDS),
+    "cycle": {"cycle", "objective", "key_result"},
+    "objective": {"objective", "key_result"},
+    "key_result": {"key_result"},
+    "kpi": {"kpi"},
+}
+"""Asked for one thing of a kind, what is shown."""
+OBJECTIVES_AT_A_TIME: Final = 100
+CURSOR_MOMENT: Final = 4
+NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
+
+log = structlog.get_logger()
+
+_decoders: Final[dict[str, msgspec.json.Decoder[Query]]] = {
+    name: msgspec.json.Decoder(kind) for name, kind in QUERIES.items()
+}
+
+
+class CannotAnswer(Exception):
+    """A question that gets a refusal: why, and what would be answered."""
+
+    def __init__(self, why: Why, message: str) -> None:
+        super().__init__(message)
+        self.why: Why = why
+
+
+class Questions:
+    """Answers questions from the views, in threads of its own."""
+
+    def __init__(self, feed: Feed, engine: Engine) -> None:
+        self._feed = feed
+        self._engine = engine
+        self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
+
+    def close(self) -> None:
+        """After the last question was answered."""
+        self._workers.shutdown()
+
+    async def answer(self, subject: str, payload: bytes, now: datetime) -> bytes:
+        """The answer's bytes, a refusal's too: whoever asks hears something in any case."""
+        started = time.perf_counter()
+        try:
+            organisation_id, query = _read(subject, payload)
+            await self._wait_for(query)
+            answer = await asyncio.get_running_loop().run_in_executor(
+                self._workers, self._answer, organisation_id, query, now
+            )
+            refused = None
+        except CannotAnswer as error:
+            refused = error.why
+            answer = codec.encode(QueryRefused(error.why, str(error)))
+        except StoreUnavailable as error:
+            refused = "unreadable_log"
+            answer = codec.encode(QueryRefused("unreadable_log", str(error)))
+        log.info(
+            "asked",
+            subject=subject,
+            refused=refused,
+            bytes=len(answer),
+            ms=round((time.perf_counter() - started) * 1_000, 1),
+        )
+        return answer
+
+    async def _wait_for(self, query: Query) -> None:
+        # Who names a later position as a moment is told at once; to wait is asked for by name.
+        position = max(query.at_least, *map(_position_in, _moments(query)), 0)
+        waits_s = AT_LEAST_WAIT_S if position == query.at_least else 0
+        if await self._feed.reaches(position, waits_s):
+            return
+        so_far = f"the views have read the log up to position {self._feed.position}"
+        if self._feed.stopped_by is not None:
+            raise CannotAnswer(
+                "unreadable_log",
+                f"{so_far} and cannot go on to {position}: {self._feed.stopped_by}",
+            )
+        raise CannotAnswer("not_yet", f"{so_far}, not yet {position}: ask again")
+
+    def _answer(self, organisation_id: str, query: Query, now: datetime) -> bytes:
+        limit = 1 if isinstance(query, Position) else query.limit
+        with reading(self._engine) as reader:
+            asked = _Asked(reader, organisation_id, now, self._feed.position)
+            while True:
+                answer = codec.encode(asked.answer(query, limit))
+                if len(answer) <= ANSWER_BYTES_MAX or limit == 1:
+                    return answer
+                limit = max(limit // 2, 1)
+
+
+class _Asked:
+    """One organisation's answers, in one worker."""
+
+    def __init__(self, reader: Reader, organisation_id: str, now: datetime, position: int) -> None:
+        self._reader = reader
+        self._organisation_id = organisation_id
+        self._now = now
+        self._position = position
+
+    def answer(self, query: Query, limit: int) -> Answer:
+        try:
+            match query:
+                case AsOf():
+                    return self._as_of(query, limit)
+                case History():
+                    return self._history(query, limit)
+                case Readings():
+                    return self._readings(query, limit)
+                case Replay():
+                    return self._replay(query, limit)
+                case ExportView():
+                    return self._export(query, limit)
+                case Position():
+                    return ViewPosition(position=self._position, views=tuple(schema.VIEWS))
+                case _:
+                    assert_never(query)
+        except NoSuchMoment as error:
+            raise CannotAnswer("malformed", str(error)) from error
+
+    # ------------------------------------------------------------------ as of
+
+    def _as_of(self, query: AsOf, limit: int) -> Goals:
+        zone = self._organisation().zone
+        first, after = KINDS[0], FIRST
+        if query.cursor is None:
+            seen = vantage(
+                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
+            )
+        else:
+            seen, (first, *key) = _resumed(query.cursor, 4)
+            after = (key[0], key[1], key[2])
+            if first not in KINDS:
+                raise CannotAnswer("malformed", NOT_OUR_CURSOR)
+        filters = _filters(query)
+        for kind, goal_id in filters.items():
+            self._require(kind, goal_id, seen.known)
+
+        page: dict[str, list[Goal]] = {kind: [] for kind in KINDS}
+        cursor = None
+        for kind in KINDS[KINDS.index(first) :]:
+            goals = list(islice(self._goals(kind, filters, seen, after), limit + 1))
+            if len(goals) > limit:
+                page[kind] = goals[:limit]
+                cursor = _cursor(seen, kind, *(goals[limit - 1].key if limit else after))
+                break
+            page[kind], after = goals, FIRST
+            limit -= len(goals)
+
+        picture = self._picture(seen)
+        units = (goal.state for goal in page["unit"])
+        return Goals(
+            reflects=seen.reflects,
+            units=tuple(unit for unit in units if isinstance(unit, UnitCard)),
+            cycles=tuple(picture.cycles(page["cycle"])),
+            objectives=tuple(picture.objectives(page["objective"])),
+            key_results=tuple(picture.key_results(page["key_result"])),
+            kpis=tuple(picture.kpis(page["kpi"])),
+            cursor=cursor,
+        )
+
+    def _goals(
+        self, kind: str, filters: dict[str, str], seen: Vantage, after: Key
+    ) -> Iterator[Goal]:
+        """The things of a kind that all filters let through, in order, after a key."""
+        if any(kind not in SHOWN_WITH[each] for each in filters):
+            return iter(())
+        goal, where = schema.goal.c, []
+        match kind:
+            case "kpi":
+                if "kpi" in filters:
+                    where = [goal.goal_id == filters["kpi"]]
+                unit_ids = self._units_below(filters["unit"], seen) if "unit" in filters else None
+                return self._reader.kpis(
+                    self._organisation_id,
+                    seen.known,
+                    seen.structure,
+                    *where,
+                    after=after[2],
+                    unit_ids=unit_ids,
+                )
+            case "unit" if "unit" in filters:
+                unit_ids = self._units_below(filters["unit"], seen)
+                return self._by_id("unit", unit_ids, seen, after)
+            case "cycle" if "cycle" in filters:  # with a unit all cycles: they belong to all units
+                return self._by_id("cycle", [filters["cycle"]], seen, after)
+            case "key_result" if "key_result" in filters:
+                found = self._by_id("key_result", [filters["key_result"]], seen, after)
+                return (each for each in found if self._lets_through(each, filters, seen))
+            case "objective" | "key_result" if filters.keys() & {"unit", "objective"}:
+                return self._of_objectives(kind, self._objectives(filters, seen), seen, after)
+            case "objective" | "key_result" if "cycle" in filters:
+                where = [goal.cycle_id == filters["cycle"]]
+        return self._reader.goals(self._organisation_id, kind, seen.structure, *where, after=after)
+
+    def _by_id(
+        self, kind: str, goal_ids: Iterable[str], seen: Vantage, after: Key
+    ) -> Iterator[Goal]:
+        goals = self._reader.goals_by_id(self._organisation_id, kind, seen.structure, goal_ids)
+        return (goal for goal in goals if goal.key > after)
+
+    def _lets_through(self, goal: Goal, filters: dict[str, str], seen: Vantage) -> bool:
+        if "unit" in filters:
+            return (goal.cycle_id, goal.objective_id) in self._objectives(filters, seen)
+        return filters.get("cycle", goal.cycle_id) == goal.cycle_id
+
+    def _objectives(self, filters: dict[str, str], seen: Vantage) -> list[tuple[str, str]]:
+        """Cycle and id of the objectives that the filters let through, in order."""
+        if "unit" in filters:
+            found = self._reader.objectives_of_units(
+                self._organisation_id, seen.structure, self._units_below(filters["unit"], seen)
+            )
+        else:
+            objective_id = filters["objective"]
+            found = [(self._require("objective", objective_id, seen.known), objective_id)]
+        return [
+            (cycle_id, objective_id)
+            for cycle_id, objective_id in found
+            if filters.get("cycle", cycle_id) == cycle_id
+            and filters.get("objective", objective_id) == objective_id
+        ]
+
+    def _of_objectives(
+        self, kind: str, objectives: list[tuple[str, str]], seen: Vantage, after: Key
+    ) -> Iterator[Goal]:
+        """Those objectives, or their key results, in order; some at a time."""
+        started = after[:2] if kind == "key_result" else (after[0], after[2])
+        rest = objectives[bisect_left(objectives, started) :]
+        for start in range(0, len(rest), OBJECTIVES_AT_A_TIME):
+            some = rest[start : start + OBJECTIVES_AT_A_TIME]
+            if kind == "key_result":
+                goals = self._reader.key_results_of(self._organisation_id, some, seen.structure)
+            else:
+                ids = [objective_id for _, objective_id in some]
+                goals = self._reader.goals_by_id(self._organisation_id, kind, seen.structure, ids)
+            yield from (goal for goal in goals if goal.key > after)
+
+    def _units_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
+        """A unit and all below it, as the tree stood."""
+        children: dict[str, list[str]] = defaultdict(list)
+        units = self._reader.goals(self._organisation_id, "unit", seen.structure)
+        for goal in units:
+            if isinstance(goal.state, UnitCard) and goal.state.parent_id is not None:
+                children[goal.state.parent_id].append(goal.goal_id)
+        below, waiting = {unit_id}, [unit_id]
+        while waiting:
+            new = [child for child in children[waiting.pop()] if child not in below]
+            below.update(new)
+            waiting += new
+        return frozenset(below)
+
+    # ------------------------------------------------------------------ the other questions
+
+    def _history(self, query: History, limit: int) -> Changes:
+        self._organisation()
+        seen, after = present(self._reader, self._organisation_id, self._now), (0, -1)
+        if query.cursor is not None:
+            seen, key = _resumed(query.cursor, 2)
+            after = (_whole(key[0]), _whole(key[1]))
+        self._require(query.kind, query.id, seen.known)
+        rows = self._reader.changes(
+            self._organisation_id, query.kind, query.id, seen.known, after=after, limit=limit + 1
+        )
+        more, rows = len(rows) > limit, rows[:limit]
+        return Changes(
+            reflects=seen.reflects,
+            changes=tuple(
+                Change(
+                    position=row.position,
+                    kind=row.kind,
+                    id=row.goal_id,
+                    event=row.event,
+                    field=row.field,
+                    actor=row.actor,
+                    recorded_at=row.recorded_at,
+                    known_at=row.known_at,
+                    effective_at=row.effective_at,
+                    was=Raw(row.was or b"null"),
+                    now=Raw(row.now or b"null"),
+                    reason=row.reason,
+                    provenance=row.provenance,
+                    on_behalf_of=row.on_behalf_of,
+                )
+                for row in rows
+            ),
+            cursor=_cursor(seen, rows[-1].position, rows[-1].ordinal) if more else None,
+        )
+
+    def _readings(self, query: Readings, limit: int) -> ReadingSeries:
+        zone = self._organisation().zone
+        start = 0
+        if query.cursor is None:
+            seen = vantage(
+                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, 1)
+            start = _whole(key[0])
+        self._require("kpi", query.kpi, seen.known)
+        rows = self._reader.readings(self._organisation_id, query.kpi, seen.known, seen.as_of)
+        # Several sources may speak of a period; what counts is what would count at its end.
+        counting = {row.period: row.position for row in standing.standing(rows)}
+        (kpi,) = self._picture(seen).kpis(self._goals("kpi", {"kpi": query.kpi}, seen, FIRST))
+        return ReadingSeries(
+            reflects=seen.reflects,
+            kpi=kpi,
+            readings=tuple(
+                standing.reading_card(row, counts=counting.get(row.period) == row.position)
+                for row in rows[start : start + limit]
+            ),
+            cursor=_cursor(seen, start + limit) if len(rows) > start + limit else None,
+        )
+
+    def _replay(self, query: Replay, limit: int) -> Events:
+        zone = self._organisation().zone
+        if query.cursor is None:
+            seen = vantage(self._reader, self._organisation_id, zone, query.end, None, self._now)
+            after = 0
+            if query.start is not None:
+                after = position_before(self._reader, self._organisation_id, zone, query.start)
+        else:
+            seen, key = _resumed(query.cursor, 1)
+            after = _whole(key[0])
+        where = [] if query.cycle is None else [self._of_cycle(query.cycle, seen, zone)]
+        rows = self._reader.events(
+            self._organisation_id, seen.known, *where, after=after, limit=limit + 1
+        )
+        more, rows = len(rows) > limit, rows[:limit]
+        return Events(
+            reflects=seen.reflects,
+            events=tuple(ReplayedEvent(row.position, Raw(row.payload)) for row in rows),
+            cursor=_cursor(seen, rows[-1].position) if more else None,
+        )
+
+    def _of_cycle(self, cycle_id: str, seen: Vantage, zone: str) -> ColumnElement[bool]:
+        """A cycle's own events, those of its goals, and of the KPIs they follow while it runs."""
+        self._require("cycle", cycle_id, seen.known)
+        event = schema.event.c
+        own = event.cycle_id == cycle_id
+        states = self._reader.states(self._organisation_id, "cycle", [cycle_id], seen.known)
+        kpi_ids = self._reader.linked_kpis(self._organisation_id, cycle_id, seen.known)
+        cycle = states.get(cycle_id)
+        if not kpi_ids or not isinstance(cycle, CycleState):
+            return own
+        span = standing.span_of(cycle.card, zone)
+        change = schema.change.c
+        followed = select(change.position).where(
+            change.organisation_id == self._organisation_id,
+            change.kind == "kpi",
+            change.goal_id.in_(kpi_ids),
+            change.effective_at.between(span.start, span.last),
+        )
+        return or_(own, event.position.in_(followed))
+
+    def _export(self, query: ExportView, limit: int) -> ViewPage:
+        view = schema.VIEWS.get(query.view)
+        if view is None:
+            raise CannotAnswer(
+                "not_found",
+                f"there is no view {query.view}: ask for one of {', '.join(schema.VIEWS)}",
+            )
+        position, after = self._position, list[str]()
+        if query.cursor is not None:
+            first, *after = query.cursor.split(".")
+            position = _whole(first)
+        try:
+            exported = self._reader.export(
+                view, self._organisation_id, position, after=after, limit=limit + 1
+            )
+        except (ValueError, OverflowError) as error:
+            raise CannotAnswer("malformed", NOT_OUR_CURSOR) from error
+        more, exported = len(exported) > limit, exported[:limit]
+        return ViewPage(
+            position=position,
+            rows=tuple(_json(row) for row, _ in exported),
+            cursor=".".join((str(position), *exported[-1].key)) if more else None,
+        )
+
+    # ------------------------------------------------------------------ what must be there
+
+    def _organisation(self) -> OrganisationState:
+        """As it is now; its zone never changes."""
+        state = self._organisation_at(POSITION_MAX)
+        if state is None:
+            raise CannotAnswer("not_found", f"there is no organisation {self._organisation_id}")
+        return state
+
+    def _organisation_at(self, position: int) -> OrganisationState | None:
+        states = self._reader.states(
+            self._organisation_id, "organisation", [self._organisation_id], position
+        )
+        state = states.get(self._organisation_id)
+        return state if isinstance(state, OrganisationState) else None
+
+    def _picture(self, seen: Vantage) -> Picture:
+        organisation = self._organisation_at(seen.structure) or self._organisation()
+        return Picture(self._reader, self._organisation_id, organisation, seen)
+
+    def _require(self, kind: str, goal_id: str, known: int) -> str:
+        """The cycle of a thing that must be there, or ''."""
+        cycle_id = self._reader.cycle_of(self._organisation_id, kind, goal_id, known)
+        if cycle_id is None:
+            raise CannotAnswer("not_found", f"there was no {kind} {goal_id} up to position {known}")
+        return cycle_id
+
+
+def _read(subject: str, payload: bytes) -> tuple[str, Query]:
+    try:
+        organisation_id, name = subjects.parse_query(subject)
+    except ValueError as error:
+        raise CannotAnswer("unknown_query", str(error)) from error
+    decoder = _decoders.get(name)
+    if decoder is None:
+        raise CannotAnswer(
+            "unknown_query", f"there is no query {name}: ask one of {', '.join(QUERIES)}"
+        )
+    try:
+        return organisation_id, decoder.decode(payload or b"{}")
+    except msgspec.MsgspecError as error:
+        raise CannotAnswer("malformed", f"{name} cannot be read: {error}") from error
+
+
+def _moments(query: Query) -> tuple[str | None, ...]:
+    match query:
+        case AsOf() | Readings():
+            return query.as_of, query.known_at
+        case Replay():
+            return (query.end,)
+        case _:
+            return ()
+
+
+def _position_in(moment: str | None) -> int:
+    return int(moment[1:]) if moment is not None and moment.startswith("@") else 0
+
+
+def _filters(query: AsOf) -> dict[str, str]:
+    """What is asked for, by kind."""
+    filters = {"unit": query.unit, "cycle": query.cycle, "kpi": query.kpi}
+    if query.goal is not None:
+        kind, _, goal_id = query.goal.partition("/")
+        filters[kind] = goal_id
+    return {kind: goal_id for kind, goal_id in filters.items() if goal_id is not None}
+
+
+def _cursor(seen: Vantage, *key: str | int) -> str:
+    moment = (
+        seen.known,
+        seen.structure,
+        schema.microseconds(seen.as_of),
+        schema.microseconds(seen.known_at),
+    )
+    return ".".join(map(str, (*moment, *key)))
+
+
+def _resumed(cursor: str, key_length: int) -> tuple[Vantage, list[str]]:
+    """The vantage of the pages before, and the key they ended with."""
+    parts = cursor.split(".")
+    if len(parts) != CURSOR_MOMENT + key_length:
+        raise CannotAnswer("malformed", NOT_OUR_CURSOR)
+    known, structure, by, at = map(_whole, parts[:CURSOR_MOMENT])
+    try:
+        seen = Vantage(known, structure, schema.instant(by), schema.instant(at))
+    except OverflowError as error:
+        raise CannotAnswer("malformed", NOT_OUR_CURSOR) from error
+    return seen, parts[CURSOR_MOMENT:]
+
+
+def _whole(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise CannotAnswer("malformed", NOT_OUR_CURSOR) from error
+    if abs(number) > POSITION_MAX:
+        raise CannotAnswer("malformed", NOT_OUR_CURSOR)
+    return number
+
+
+def _json(row: dict[str, Any]) -> Raw:
+    """A row as a JSON object; what is JSON already stays as it is."""
+    return Raw(
+        codec.encode(
+            {key: Raw(value) if isinstance(value, bytes) else value for key, value in row.items()}
+        )
+    )

@@ -1,0 +1,141 @@
+"""Field blame: who changed which field of a thing, when, why, from and to.
+
+Most fields come from comparing the state before and after; what is no part of the state (check-ins,
+readings, reviews, comments) from the event, under a path that names it: `check_ins.c-7.value`.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from goal_contracts import events
+from goal_contracts.codec import Recorded
+from msgspec import Struct
+
+from services.projections.views.current import CycleState, KpiState, State
+from services.projections.views.rows import ChangeRow, CheckInRow
+
+Difference = tuple[str, Any, Any]
+"""Field, value before, value now; None where there is none."""
+
+_NO_FIELDS: Final = {
+    "position",
+    "retrospectives",
+    "unit_id.unit",
+    "cycle_id.cycle",
+    "objective_id.objective",
+    "key_result_id.key_result",
+    "kpi_id.kpi",
+}
+"""The thing's own id (field and kind), and what changes with everything or has its own path."""
+_NESTED: Final = {"policy", "definition"}
+_CHECK_IN_FIELDS: Final = ("value", "confidence", "status", "note")
+_READING_FIELDS: Final = ("value", "numerator", "denominator")
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def change_rows(
+    recorded: Recorded, before: State | None, after: State | None, check_in: CheckInRow | None
+) -> list[ChangeRow]:
+    """The fields an event changed; `check_in` is what was last said of the check-in it is about."""
+    differences = list(_told(recorded, check_in))
+    if before is not after and after is not None:
+        differences += _compared(before, after, recorded.kind)
+    return [
+        ChangeRow(
+            organisation_id=recorded.organisation_id,
+            kind=recorded.kind,
+            goal_id=recorded.goal_id,
+            position=recorded.position,
+            ordinal=ordinal,
+            event=recorded.type,
+            field=field,
+            was=None if was is None else _encoder.encode(was),
+            now=None if now is None else _encoder.encode(now),
+            actor=recorded.actor,
+            on_behalf_of=recorded.on_behalf_of,
+            recorded_at=recorded.recorded_at,
+            known_at=recorded.known_at,
+            effective_at=recorded.effective_at,
+            reason=recorded.reason,
+            provenance=recorded.provenance,
+        )
+        for ordinal, (field, was, now) in enumerate(differences or [("", None, None)])
+    ]
+
+
+def _compared(before: State | None, after: State, kind: str) -> Iterator[Difference]:
+    fields_before = {} if before is None else dict(_fields(before, kind))
+    for field, now in _fields(after, kind):
+        was = fields_before.get(field)
+        if was != now and (before is not None or _is_said(now)):
+            yield field, was, now
+
+
+def _fields(state: State, kind: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(state, CycleState):
+        yield "policy", state.policy
+    shown: Struct = state.card if isinstance(state, CycleState | KpiState) else state
+    for field in shown.__struct_fields__:
+        value = getattr(shown, field)
+        if field in _NESTED and isinstance(value, Struct):
+            for part in value.__struct_fields__:
+                yield f"{field}.{part}", getattr(value, part)
+        elif field not in _NO_FIELDS and f"{field}.{kind}" not in _NO_FIELDS:
+            yield field, value
+
+
+def _told(recorded: Recorded, check_in: CheckInRow | None) -> Iterator[Difference]:
+    event = recorded.event
+    match event:
+        case events.RetrospectiveRecorded():
+            for field in ("went_well", "did_not_go_well", "learned", "celebrate"):
+                if said := getattr(event, field):
+                    yield f"retrospectives.{recorded.actor}.{field}", None, said
+        case events.CheckedIn():
+            for field in _CHECK_IN_FIELDS:
+                if _is_said(said := getattr(event, field)):
+                    yield f"check_ins.{event.check_in_id}.{field}", None, said
+        case events.CheckInCorrected():
+            for field in _CHECK_IN_FIELDS:
+                was, now = getattr(event, f"{field}_was"), getattr(event, field)
+                if was != now:
+                    yield f"check_ins.{event.check_in_id}.{field}", was, now
+        case events.CheckInRetracted():
+            for field in _CHECK_IN_FIELDS:
+                if _is_said(was := getattr(check_in, field)):
+                    yield f"check_ins.{event.check_in_id}.{field}", was, None
+        case events.KpiReadingRecorded():
+            for field in _READING_FIELDS:
+                if (said := getattr(event, field)) is not None:
+                    yield f"readings.{event.period}.{field}", None, said
+        case events.KpiReadingCorrected():
+            for field in _READING_FIELDS:
+                was, now = getattr(event, f"{field}_was"), getattr(event, field)
+                if was != now:
+                    yield f"readings.{event.period}.{field}", was, now
+        case events.KpiReadingRetracted():
+            yield f"readings.{event.period}.value", event.value_was, None
+        case events.KpiReadingMissed():
+            yield f"readings.{event.period}.missed", None, True
+        case events.KpiHealthChanged():
+            yield "health", event.health_was, event.health
+        case events.KpiRedefined() | events.KpiRetargeted():
+            yield "definition_effective_on", None, event.effective_on
+        case events.KpiReviewOpened():
+            yield f"reviews.{event.review_id}.owner", None, event.owner
+            yield f"reviews.{event.review_id}.due_on", None, event.due_on
+        case events.KpiReviewClosed():
+            yield f"reviews.{event.review_id}.decision", None, event.decision
+            if event.objective_id is not None:
+                yield f"reviews.{event.review_id}.objective_id", None, event.objective_id
+        case events.CommentAdded():
+            yield f"comments.{event.comment_id}", None, event.text
+        case _:
+            pass
+
+
+def _is_said(value: object) -> bool:
+    # Compared by identity where it matters: the number 0 equals False, and is said.
+    return value is not None and value is not False and value not in ("", ())

@@ -1,0 +1,131 @@
+"""Check-ins and readings: what was said of a key result or a KPI, and what replaced it.
+
+A correction and a retraction stand beside what they replace, under its effective date.
+"""
+
+from typing import TypeVar, assert_never
+
+from goal_contracts import events
+from goal_contracts.codec import Recorded
+
+from services.projections.views.current import BrokenHistory
+from services.projections.views.rows import CheckInRow, ReadingRow
+
+CheckInEvent = events.CheckedIn | events.CheckInCorrected | events.CheckInRetracted
+ReadingEvent = (
+    events.KpiReadingRecorded
+    | events.KpiReadingCorrected
+    | events.KpiReadingRetracted
+    | events.KpiReadingMissed
+)
+Fact = TypeVar("Fact", CheckInRow, ReadingRow)
+
+
+def check_in_row(recorded: Recorded, event: CheckInEvent, latest: CheckInRow | None) -> CheckInRow:
+    """The row of a check-in event; `latest` is what was last said of the same check-in."""
+    position = recorded.position
+    match event:
+        case events.CheckedIn():
+            return CheckInRow(
+                organisation_id=recorded.organisation_id,
+                key_result_id=event.key_result_id,
+                effective_at=event.effective_at,
+                first_position=position,
+                position=position,
+                check_in_id=event.check_in_id,
+                event="recorded",
+                value=event.value,
+                confidence=event.confidence,
+                status=event.status,
+                note=event.note,
+                actor=recorded.actor,
+            )
+        case events.CheckInCorrected():
+            return _replaced(latest, recorded)._replace(
+                position=position,
+                event="corrected",
+                value=event.value,
+                confidence=event.confidence,
+                status=event.status,
+                note=event.note,
+                actor=recorded.actor,
+            )
+        case events.CheckInRetracted():
+            return _replaced(latest, recorded)._replace(
+                position=position,
+                event="retracted",
+                value=None,
+                confidence=None,
+                status=None,
+                note="",
+                actor=recorded.actor,
+            )
+        case _:
+            assert_never(event)
+
+
+def reading_row(recorded: Recorded, event: ReadingEvent, latest: ReadingRow | None) -> ReadingRow:
+    """The row of a reading event; `latest` is what was last said of the same period and source."""
+    row = ReadingRow(
+        organisation_id=recorded.organisation_id,
+        kpi_id=event.kpi_id,
+        effective_at=event.effective_at,
+        first_position=recorded.position,
+        position=recorded.position,
+        period=event.period,
+        source=event.source,
+        event="missed",
+        value=None,
+        value_was=None,
+        corrects=None,
+        definition_version=None,
+        numerator=None,
+        denominator=None,
+        actor=recorded.actor,
+        known_at=recorded.known_at,
+        recorded_at=recorded.recorded_at,
+        reason=recorded.reason,
+        provenance=recorded.provenance,
+    )
+    match event:
+        case events.KpiReadingMissed():
+            return row
+        case events.KpiReadingRecorded():
+            return row._replace(
+                event="recorded",
+                value=event.value,
+                definition_version=event.definition_version,
+                numerator=event.numerator,
+                denominator=event.denominator,
+            )
+        case events.KpiReadingCorrected():
+            replaced = _replaced(latest, recorded)
+            return row._replace(
+                first_position=replaced.first_position,
+                event="corrected",
+                value=event.value,
+                value_was=event.value_was,
+                corrects=replaced.position,
+                definition_version=event.definition_version,
+                numerator=event.numerator,
+                denominator=event.denominator,
+            )
+        case events.KpiReadingRetracted():
+            replaced = _replaced(latest, recorded)
+            return row._replace(
+                first_position=replaced.first_position,
+                event="retracted",
+                value_was=event.value_was,
+                corrects=replaced.position,
+            )
+        case _:
+            assert_never(event)
+
+
+def _replaced(latest: Fact | None, recorded: Recorded) -> Fact:
+    if latest is None or latest.event in {"retracted", "missed"}:
+        raise BrokenHistory(
+            f"{recorded.type} of {recorded.kind}/{recorded.goal_id} at position "
+            f"{recorded.position} has nothing to replace"
+        )
+    return latest

@@ -1,0 +1,221 @@
+"""One event after another becomes rows of every view.
+
+What a row needs to know of the past is asked for once and remembered, so that most batches are
+projected without a look at the store. The memory may be dropped at any moment between batches.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
+
+from goal_contracts import events
+from goal_contracts.codec import Recorded
+from goal_contracts.measures import KpiLinked
+from goal_contracts.queries import KeyResultCard, ObjectiveCard
+
+from services.projections.views import current
+from services.projections.views.current import CycleState, KpiState, OrganisationState, State
+from services.projections.views.history import change_rows
+from services.projections.views.indicators import check_in_row, reading_row
+from services.projections.views.rows import (
+    CheckInRow,
+    EventRow,
+    GoalRow,
+    LinkRow,
+    ReadingRow,
+    Rows,
+    VersionRow,
+)
+
+REMEMBERED_MAX: Final = 100_000
+"""Entries of each kind; beyond that the store is asked again."""
+
+StateKey = tuple[str, str, str]
+CheckInKey = tuple[str, str, str]
+ReadingKey = tuple[str, str, datetime, str, str]
+Key = TypeVar("Key", CheckInKey, ReadingKey, tuple[str])
+Known = TypeVar("Known")
+
+
+class Past(Protocol):
+    """What is stored already: the last row of each, or None."""
+
+    def last_state(self, organisation_id: str, kind: str, goal_id: str) -> State | None: ...
+
+    def last_check_in(
+        self, organisation_id: str, key_result_id: str, check_in_id: str
+    ) -> CheckInRow | None: ...
+
+    def last_reading(
+        self, organisation_id: str, kpi_id: str, effective_at: datetime, period: str, source: str
+    ) -> ReadingRow | None: ...
+
+    def last_known_at_max(self, organisation_id: str) -> datetime | None: ...
+
+
+class Projector:
+    """Collects the rows of a batch; what it remembers runs ahead of the store until they are in."""
+
+    def __init__(self, past: Past) -> None:
+        self._past = past
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the memory, and the rows not taken: only the store counts."""
+        self._rows = Rows()
+        self._states: dict[StateKey, State | None] = {}
+        self._check_ins: dict[CheckInKey, CheckInRow | None] = {}
+        self._readings: dict[ReadingKey, ReadingRow | None] = {}
+        self._known_at_max: dict[tuple[str], datetime | None] = {}
+
+    def take(self) -> Rows:
+        """The rows since the last time; to be stored before anything else is added."""
+        taken, self._rows = self._rows, Rows()
+        return taken
+
+    def trim(self) -> None:
+        """Hold the memory to its limit; only while everything taken is stored."""
+        for memory in (self._states, self._check_ins, self._readings, self._known_at_max):
+            if len(memory) > REMEMBERED_MAX:
+                memory.clear()
+
+    def add(self, recorded: Recorded, payload: bytes) -> None:
+        """One event; raises UnknownEvent or BrokenHistory, and then has added nothing."""
+        organisation_id, kind, goal_id = recorded.organisation_id, recorded.kind, recorded.goal_id
+        # What comes to be has no past: to look for one would be most of the work.
+        is_new = isinstance(recorded.event, current.CREATING)
+        before = None if is_new else self._state(organisation_id, kind, goal_id)
+        after = current.after(before, recorded)
+        if kind != "organisation":
+            organisation = self._state(organisation_id, "organisation", organisation_id)
+            current.expect(OrganisationState, organisation, recorded)
+        cycle_id = self._cycle_id(after, recorded)
+
+        check_in = self._add_fact(recorded)
+        self._rows.change += change_rows(recorded, before, after, check_in)
+        self._add_event(recorded, cycle_id, payload)
+        if after is before or after is None:
+            return
+        if before is None:
+            self._rows.goal.append(
+                GoalRow(
+                    organisation_id=organisation_id,
+                    kind=kind,
+                    cycle_id=(cycle_id or "") if kind != "cycle" else "",
+                    objective_id=after.objective_id if isinstance(after, KeyResultCard) else "",
+                    goal_id=goal_id,
+                    position=recorded.position,
+                )
+            )
+        self._rows.goal_version.append(
+            VersionRow(
+                organisation_id=organisation_id,
+                kind=kind,
+                goal_id=goal_id,
+                position=recorded.position,
+                unit_id=_unit_id(after),
+                state=current.encode(after),
+            )
+        )
+        if (kpi_id := _follows(after)) is not None and kpi_id != _follows(before):
+            self._rows.link.append(
+                LinkRow(organisation_id, cycle_id or "", kpi_id, recorded.position, goal_id)
+            )
+        self._states[organisation_id, kind, goal_id] = after
+
+    def _add_event(self, recorded: Recorded, cycle_id: str | None, payload: bytes) -> None:
+        key = (recorded.organisation_id,)
+        known_at_max = _recall(self._known_at_max, key, self._past.last_known_at_max)
+        known_at_max = max(recorded.known_at, known_at_max or recorded.known_at)
+        self._known_at_max[key] = known_at_max
+        self._rows.event.append(
+            EventRow(
+                organisation_id=recorded.organisation_id,
+                position=recorded.position,
+                kind=recorded.kind,
+                goal_id=recorded.goal_id,
+                cycle_id=cycle_id,
+                effective_at=recorded.effective_at,
+                known_at_max=known_at_max,
+                payload=payload,
+            )
+        )
+
+    def _add_fact(self, recorded: Recorded) -> CheckInRow | None:
+        """The row of a check-in or a reading; what was last said of the same check-in."""
+        organisation_id, event = recorded.organisation_id, recorded.event
+        match event:
+            case events.CheckedIn() | events.CheckInCorrected() | events.CheckInRetracted():
+                check_in_key = organisation_id, event.key_result_id, event.check_in_id
+                latest: CheckInRow | None = None
+                if not isinstance(event, events.CheckedIn):
+                    latest = _recall(self._check_ins, check_in_key, self._past.last_check_in)
+                check_in = check_in_row(recorded, event, latest)
+                self._check_ins[check_in_key] = check_in
+                self._rows.check_in.append(check_in)
+                return latest
+            case events.KpiReadingCorrected() | events.KpiReadingRetracted():
+                key = _reading_key(organisation_id, event)
+                last = _recall(self._readings, key, self._past.last_reading)
+            case events.KpiReadingRecorded() | events.KpiReadingMissed():
+                key, last = _reading_key(organisation_id, event), None
+            case _:
+                return None
+        reading = reading_row(recorded, event, last)
+        self._readings[key] = reading
+        self._rows.reading.append(reading)
+        return None
+
+    def _state(self, organisation_id: str, kind: str, goal_id: str) -> State | None:
+        key = organisation_id, kind, goal_id
+        if key not in self._states:
+            self._states[key] = self._past.last_state(*key)
+        return self._states[key]
+
+    def _cycle_id(self, after: State | None, recorded: Recorded) -> str | None:
+        match after:
+            case CycleState(card=card):
+                return card.cycle_id
+            case ObjectiveCard():
+                return after.cycle_id
+            case KeyResultCard():
+                objective = self._state(recorded.organisation_id, "objective", after.objective_id)
+                return current.expect(ObjectiveCard, objective, recorded).cycle_id
+            case _:
+                return None
+
+
+def _recall(
+    memory: dict[Key, Known | None], key: Key, ask: Callable[..., Known | None]
+) -> Known | None:
+    try:
+        return memory[key]
+    except KeyError:
+        memory[key] = known = ask(*key)
+        return known
+
+
+def _reading_key(
+    organisation_id: str,
+    event: events.KpiReadingRecorded
+    | events.KpiReadingCorrected
+    | events.KpiReadingRetracted
+    | events.KpiReadingMissed,
+) -> ReadingKey:
+    return organisation_id, event.kpi_id, event.effective_at, event.period, event.source
+
+
+def _unit_id(state: State) -> str | None:
+    match state:
+        case ObjectiveCard():
+            return state.unit_id
+        case KpiState(card=card):
+            return card.unit_id
+        case _:
+            return None
+
+
+def _follows(state: State | None) -> str | None:
+    if isinstance(state, KeyResultCard) and isinstance(state.measure, KpiLinked):
+        return state.measure.kpi_id
+    return None

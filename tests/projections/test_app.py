@@ -1,0 +1,224 @@
+"""The projections as a service: a process of its own, asked over NATS from the outside."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from goal_contracts import codec, subjects
+from goal_contracts.queries import (
+    Answer,
+    AsOf,
+    ExportView,
+    Goals,
+    Position,
+    Query,
+    QueryRefused,
+    ViewPage,
+    ViewPosition,
+)
+from nats.aio.client import Client
+
+from services.projections.view_store import schema
+from tests.projections.log import Asker, Log, append, fill, make_stream, view_store
+from tests.projections.test_feed import log_of
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+SERVICE = """
+import asyncio, sys
+from pathlib import Path
+from services.projections.app import Settings, run
+url, views, stream = sys.argv[1:]
+settings = Settings(server_url=url, views=Path(views), stream=stream)
+asyncio.run(run(settings, on_ready=lambda: print("READY", flush=True)))
+"""
+QUERY_SECONDS = 15
+
+_answer = msgspec.json.Decoder(Answer)
+
+
+class Service:
+    """One run of the service."""
+
+    def __init__(self, url: str, views: Path, stream: str) -> None:
+        self.log_file = views.with_name("service.log")
+        with self.log_file.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SERVICE, url, str(views), stream],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                stdout=out,
+                stderr=out,
+            )
+
+    async def ready(self) -> None:
+        await eventually(lambda: "READY" in self.log_file.read_text(), 20)
+
+
+@pytest.fixture
+def organisation_id() -> str:
+    return f"o-{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+async def log(nats_client: Client, organisation_id: str) -> Log:
+    log = log_of(organisation_id)
+    await make_stream(nats_client, organisation_id)
+    for recorded in log[:-1]:
+        await append(nats_client, recorded)
+    return log
+
+
+@pytest.fixture
+def service(nats_url: str, tmp_path: Path, organisation_id: str, log: Log) -> Iterator[Service]:
+    service = Service(nats_url, tmp_path / "views.sqlite", f"GOALS-{organisation_id}")
+    yield service
+    service.process.kill()
+    service.process.wait()
+
+
+@pytest.fixture
+async def ready(service: Service) -> Service:
+    await service.ready()
+    return service
+
+
+async def ask(client: Client, organisation_id: str, query: Query) -> Any:
+    subject = subjects.query(organisation_id, type(query).__name__)
+    reply = await client.request(subject, codec.encode(query), timeout=QUERY_SECONDS)
+    return _answer.decode(reply.data)
+
+
+async def test_questions_are_answered_over_nats(
+    ready: Service, nats_client: Client, organisation_id: str, log: Log
+) -> None:
+    reached = len(log) - 1
+    goals = await ask(nats_client, organisation_id, AsOf(at_least=reached))
+    assert isinstance(goals, Goals)
+    assert goals.reflects.position == reached
+    assert [card.key_result_id for card in goals.key_results] == ["kr"]
+    position = await ask(nats_client, organisation_id, Position())
+    assert position == ViewPosition(position=reached, views=tuple(schema.VIEWS))
+
+
+async def test_who_just_wrote_waits_for_the_views(
+    ready: Service, nats_client: Client, organisation_id: str, log: Log
+) -> None:
+    asked = asyncio.create_task(ask(nats_client, organisation_id, AsOf(at_least=len(log))))
+    meanwhile = await ask(nats_client, organisation_id, Position())  # is not held up by it
+    assert meanwhile.position == len(log) - 1
+    await append(nats_client, log[-1])
+    assert (await asked).reflects.position == len(log)
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "reason"),
+    [
+        ("AsOf", b"{", "malformed"),
+        ("AsOf", b'{"asof":"2025-01-01"}', "malformed"),
+        ("AsOf", b'{"limit":0}', "malformed"),
+        ("AsOf", b'{"as_of":"@5000"}', "not_yet"),
+        ("Undo", b"", "unknown_query"),
+        ("History", b'{"kind":"unit","id":"none"}', "not_found"),
+    ],
+)
+async def test_what_cannot_be_answered_is_refused_with_a_code(
+    ready: Service,
+    nats_client: Client,
+    organisation_id: str,
+    name: str,
+    payload: bytes,
+    reason: str,
+) -> None:
+    subject = subjects.query(organisation_id, name)
+    reply = await nats_client.request(subject, payload, timeout=QUERY_SECONDS)
+    refused = _answer.decode(reply.data)
+    assert isinstance(refused, QueryRefused)
+    assert refused.reason == reason
+
+
+async def test_told_to_stop_it_answers_what_it_took_and_ends_well(
+    ready: Service, nats_client: Client, organisation_id: str, log: Log
+) -> None:
+    waiting = [
+        asyncio.create_task(ask(nats_client, organisation_id, AsOf(at_least=len(log))))
+        for _ in range(30)
+    ]
+    await ask(nats_client, organisation_id, Position())  # so the others have been taken
+    ready.process.send_signal(signal.SIGTERM)
+    await append(nats_client, log[-1])
+    answers = await asyncio.gather(*waiting)
+    assert {type(answer) for answer in answers} == {Goals}
+    assert await asyncio.to_thread(ready.process.wait, 20) == 0
+    assert "projections_stopped" in ready.log_file.read_text()
+
+
+async def test_a_log_it_cannot_read_on_leaves_what_is_known_to_be_asked(
+    ready: Service, nats_client: Client, organisation_id: str, log: Log
+) -> None:
+    await append(nats_client, log[-1], b"not an event")
+    reached = len(log) - 1
+    refused = await ask(nats_client, organisation_id, AsOf(at_least=len(log)))
+    assert isinstance(refused, QueryRefused)
+    assert refused.reason == "unreadable_log"
+    assert f"position {len(log)} cannot be read" in refused.message
+    goals = await ask(nats_client, organisation_id, AsOf(at_least=reached))
+    assert goals.reflects.position == reached
+    assert "feed_stopped" in ready.log_file.read_text()
+    assert ready.process.poll() is None
+
+
+async def test_killed_again_and_again_the_views_are_those_of_an_undisturbed_run(
+    nats_client: Client, nats_url: str, organisation_id: str, log: Log, tmp_path: Path
+) -> None:
+    views, stream = tmp_path / "views.sqlite", f"GOALS-{organisation_id}"
+    for recorded in _renamings(log, 200):
+        await append(nats_client, recorded)
+    for _ in range(3):
+        service = Service(nats_url, views, stream)
+        await service.ready()
+        service.process.kill()
+        service.process.wait()
+    service = Service(nats_url, views, stream)
+    try:
+        await service.ready()
+        assert (await ask(nats_client, organisation_id, AsOf(at_least=len(log)))).reflects
+        there = {
+            view: [bytes(row) for row in await _rows(nats_client, organisation_id, view)]
+            for view in schema.VIEWS
+        }
+    finally:
+        service.process.kill()
+        service.process.wait()
+    (tmp_path / "plain").mkdir()
+    plain = view_store(tmp_path / "plain")
+    fill(plain, log)
+    assert there == Asker(plain, organisation_id).export()
+    plain.close()
+
+
+def _renamings(log: Log, count: int) -> Log:
+    start = len(log) - 1
+    for _ in range(count):
+        log.add(log[-1].event, organisation_id=log[0].organisation_id)  # type: ignore[arg-type]  # known
+    return Log(log[start:])
+
+
+async def _rows(client: Client, organisation_id: str, view: str) -> list[msgspec.Raw]:
+    rows: list[msgspec.Raw] = []
+    query = ExportView(view=view, limit=500)
+    while True:
+        page = await ask(client, organisation_id, query)
+        assert isinstance(page, ViewPage)
+        rows += page.rows
+        if page.cursor is None:
+            return rows
+        query = ExportView(view=view, limit=500, cursor=page.cursor)

@@ -1,0 +1,204 @@
+"""Rows and their position: one transaction, each event exactly once."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eventsourcing.persistence import TrackingRecorder
+from eventsourcing.tests import persistence as suite
+
+from services.projections.view_store import schema
+from services.projections.view_store.store import (
+    NotAViewDatabase,
+    NotNext,
+    StoreUnavailable,
+    ViewStore,
+    open_sqlite,
+)
+from services.projections.views import rows
+from tests.projections.company import life, opened
+from tests.projections.log import Asker, Log, fill, projected, rows_of, view_store
+from tests.waiting import wait_until
+
+
+def test_a_table_has_the_columns_of_its_row() -> None:
+    row_of: dict[str, Any] = {
+        "event": rows.EventRow,
+        "goal": rows.GoalRow,
+        "goal_version": rows.VersionRow,
+        "link": rows.LinkRow,
+        "check_in": rows.CheckInRow,
+        "reading": rows.ReadingRow,
+        "change": rows.ChangeRow,
+    }
+    assert {each.name for each in fields(rows.Rows)} == set(schema.VIEWS) == set(row_of)
+    for name, table in schema.VIEWS.items():
+        assert tuple(table.columns.keys()) == row_of[name]._fields
+
+
+def test_a_batch_moves_the_position_with_its_rows(store: ViewStore) -> None:
+    log = opened()
+    assert store.position() == 0
+    fill(store, log[:4])
+    assert store.position() == 4
+    fill(store, log[4:])
+    assert store.position() == len(log)
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 4), (3, 5), (6, 7)])
+def test_a_batch_that_is_not_the_next_changes_nothing(
+    store: ViewStore, ask: Asker, first: int, last: int
+) -> None:
+    log = opened()
+    fill(store, log[:4])
+    before = ask.export()
+    later = rows_of(log[4:], store)
+    with pytest.raises(NotNext):
+        store.write(later, first, last)
+    assert (store.position(), ask.export()) == (4, before)
+
+
+def test_a_log_is_not_begun_twice(store: ViewStore) -> None:
+    log = opened()
+    first = rows_of(log[:2], store)
+    store.write(first, 1, 2)
+    with pytest.raises(NotNext):
+        store.write(first, 1, 2)
+
+
+@pytest.mark.parametrize("table", list(schema.VIEWS))
+def test_a_write_that_breaks_off_leaves_neither_rows_nor_position(
+    store: ViewStore, ask: Asker, table: str
+) -> None:
+    log = opened()
+    fill(store, log[:9])
+    before = ask.export()
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
+    with pytest.raises(StoreUnavailable):
+        store.write(_one_of_each(rows_of(log[9:], store)), 10, len(log))
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE away RENAME TO {table}")
+    assert (store.position(), ask.export()) == (9, before)
+
+
+def _one_of_each(batch: rows.Rows) -> rows.Rows:
+    """So that every table is written to, and whichever is missing breaks the batch."""
+    whole = projected(life())
+    for each in fields(batch):
+        if not getattr(batch, each.name):
+            setattr(batch, each.name, getattr(whole, each.name)[-1:])
+    return batch
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.projections.company import life, opened
+from tests.projections.log import Log, fill, view_store
+from goal_contracts import events
+store = view_store(Path(sys.argv[1]))
+log = opened()
+fill(store, log)
+while True:
+    log.add(events.UnitRenamed("company", name_was="Acme", name="Acme"))
+    fill(store, log[-1:])
+"""
+
+
+def test_killed_at_any_moment_the_rows_are_those_of_the_position(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], env=environment) as writer:
+        database = tmp_path / "views.sqlite"
+        try:
+            wait_until(lambda: database.exists() and _position(database) > 30)
+        finally:
+            writer.send_signal(signal.SIGKILL)
+    store = view_store(tmp_path)
+    position = store.position()
+    log = opened()
+    with store.engine.connect() as connection:
+        stored = connection.exec_driver_sql("SELECT position FROM event ORDER BY 1").scalars()
+        assert list(stored) == list(range(1, position + 1))
+        last = connection.exec_driver_sql("SELECT max(position) FROM goal_version").scalar()
+        assert last == position > len(log)
+    store.close()
+
+
+def _position(database: Path) -> int:
+    connection = sqlite3.connect(database)
+    try:
+        found = connection.execute("SELECT max(position) FROM tracking").fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+    return found[0] or 0
+
+
+def test_views_of_another_schema_are_dropped_and_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened()
+    store = view_store(tmp_path)
+    fill(store, log)
+    store.close()
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
+    store = view_store(tmp_path)
+    assert store.position() == 0
+    fill(store, log)
+    store.close()
+
+
+def test_views_of_another_stream_are_dropped_and_begun_anew(tmp_path: Path) -> None:
+    store = view_store(tmp_path)
+    fill(store, opened())
+    store.close()
+    other = ViewStore(open_sqlite(tmp_path / "views.sqlite"), "ANOTHER")
+    assert other.position() == 0
+    other.close()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    database = tmp_path / "views.sqlite"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE invoices (id INTEGER)")
+    connection.close()
+    with pytest.raises(NotAViewDatabase, match="invoices"):
+        view_store(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "views.sqlite").write_bytes(b"not a database, " * 1_000)
+    with pytest.raises(NotAViewDatabase, match="not a database"):
+        view_store(tmp_path)
+
+
+class TestAsATrackingRecorder(suite.TrackingRecorderTestCase):
+    """eventsourcing's own cases."""
+
+    @pytest.fixture(autouse=True)
+    def _store(self, store: ViewStore) -> None:
+        self._made = store
+
+    def create_recorder(self) -> TrackingRecorder:
+        return self._made
+
+
+def test_deleting_the_database_gives_the_same_bytes(tmp_path: Path) -> None:
+    def exported(place: str, log: Log) -> Any:
+        store = view_store(tmp_path / place)
+        fill(store, log)
+        export = Asker(store).export()
+        store.close()
+        return export
+
+    first = exported("one", life())
+    assert exported("other", life()) == first
+    assert all(first.values())
