@@ -11,7 +11,9 @@ NARROW, WIDE = 80, 140
 
 
 def seen(parts: list[RenderableType], width: int) -> list[str]:
-    console = Console(width=width, height=100, color_system=None, highlight=False, force_terminal=True)
+    console = Console(
+        width=width, height=100, color_system=None, highlight=False, force_terminal=True
+    )
     with console.capture() as capture:
         console.print(Group(*parts))
     return [line.rstrip() for line in capture.get().splitlines()]
