@@ -52,15 +52,14 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
     app = FastStream(broker, logger=None)
     held = contextlib.AsyncExitStack()
-    raise_failure: Callable[[], None] = lambda: None
+    served: list[Callable[[], None]] = []
 
     # Hooks, not a lifespan: FastStream closes the connection before a lifespan's end, and the
     # commands that were taken have to be answered before that.
     @app.after_startup
     async def start() -> None:
-        nonlocal raise_failure
-        raise_failure = await held.enter_async_context(
-            serving(broker.connection, settings, app.exit)
+        served.append(
+            await held.enter_async_context(serving(broker.connection, settings, app.exit))
         )
         on_ready()
 
@@ -74,7 +73,8 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         # FastStream leaves the connection open when its start fails or it is cancelled.
         with contextlib.suppress(nats.errors.Error):
             await broker.stop()
-    raise_failure()
+    for raise_failure in served:
+        raise_failure()
 
 
 @contextlib.asynccontextmanager
