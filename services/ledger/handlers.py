@@ -112,4 +112,12 @@ def _judged_at(message: codec.CommandMessage, command: commands.Command, now: da
             seen=message.known_at.isoformat(),
             accepted=f"at most {now.isoformat()}",
         )
-    return message.known_at.astimezone(UTC)
+    try:
+        return message.known_at.astimezone(UTC)
+    except OverflowError as error:
+        raise Refusal(
+            Reason.MALFORMED,
+            "known_at lies outside the calendar",
+            seen=message.known_at.isoformat(),
+            accepted="an instant of the years 1 to 9999 in UTC",
+        ) from error

@@ -84,6 +84,14 @@ async def test_organisation_and_actor_are_the_subjects(
         (
             "OpenOrganisation",
             (
+                b'{"id":"c","type":"OpenOrganisation","known_at":"0001-01-01T00:00:00+14:00",'
+                b'"data":{"name":"n"}}'
+            ),
+            Reason.MALFORMED,
+        ),
+        (
+            "OpenOrganisation",
+            (
                 b'{"id":"c","type":"OpenOrganisation","known_at":"2999-01-01T00:00:00Z",'
                 b'"data":{"name":"n"}}'
             ),

@@ -234,7 +234,12 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
         case events.KeyResultDropped():
             _change(organisation.key_results, event.key_result_id, dropped=True)
         case events.KeyResultLinkedToKpi():
-            _change(organisation.key_results, event.key_result_id, measure=event.measure)
+            _change(
+                organisation.key_results,
+                event.key_result_id,
+                measure=event.measure,
+                linked_from=event.measure_was,
+            )
             _link(organisation, event.key_result_id, event.measure)
         case events.KeyResultUnlinkedFromKpi():
             _change(organisation.key_results, event.key_result_id, measure=event.measure)

@@ -181,7 +181,7 @@ def link_to_kpi(
             accepted="RetargetKeyResult, or UnlinkKeyResultFromKpi first",
         )
     refuse_unless_measurable(organisation, now)
-    _refuse_other_scale(organisation, key_result, now, was, now)
+    _refuse_other_scale(organisation, key_result, was, now)
     _lowering(organisation, cycle, was, now, command.reason)
     return (
         KeyResultLinkedToKpi(
@@ -217,7 +217,7 @@ def unlink_from_kpi(
             rule="R25",
         )
     refuse_unless_measurable(organisation, now)
-    _refuse_other_scale(organisation, key_result, was, was, now)
+    _refuse_other_scale(organisation, key_result, was, now)
     return (
         KeyResultUnlinkedFromKpi(
             key_result_id=key_result.key_result_id, measure_was=was, measure=now, reason=reason
@@ -264,17 +264,18 @@ def _lowering(
 
 
 def _refuse_other_scale(
-    organisation: Organisation, key_result: KeyResult, link: KpiLinked, was: Measure, now: Measure
+    organisation: Organisation, key_result: KeyResult, was: Measure, now: Measure
 ) -> None:
-    """R8 across a link: valued check-ins keep both measures in the KPI's unit and direction."""
+    """R8 across a link: valued check-ins keep the unit and direction they were made in.
+
+    The KPI has to agree when it is linked; its unit may have changed by the time it is unlinked.
+    """
     check_ins = organisation.live_check_ins(key_result.key_result_id)
     if all(check_in.value is None for check_in in check_ins):
         return
-    unit = organisation.kpi(link.kpi_id).definition.unit
-    manual = now if was is link else was
-    if (
-        not isinstance(manual, Metric | FourPointMetric)
-        or manual.unit != unit
-        or nature(manual)[2] != nature(link)[2]
-    ):
+    if isinstance(now, KpiLinked):
+        manual, scale = was, (organisation.kpi(now.kpi_id).definition.unit, nature(now)[2])
+    else:
+        manual, scale = now, nature(key_result.linked_from or was)[1:]
+    if not isinstance(manual, Metric | FourPointMetric) or nature(manual)[1:] != scale:
         raise measure_fixed(key_result, was, now)

@@ -105,7 +105,7 @@ class Objective(Struct, frozen=True):
 
 
 class KeyResult(Struct, frozen=True):
-    """A measurable outcome of an objective."""
+    """A measurable outcome of an objective. `linked_from` is its measure before the last link."""
 
     key_result_id: str
     objective_id: str
@@ -114,6 +114,7 @@ class KeyResult(Struct, frozen=True):
     measure: Measure
     weight: Decimal
     added: events.KeyResultAdded
+    linked_from: Measure | None = None
     dropped: bool = False
     waived: bool = False
     score: Decimal | None = None

@@ -9,6 +9,7 @@ from goal_contracts.commands import (
     CorrectReading,
     GradeKeyResult,
     LinkKeyResultToKpi,
+    RedefineKpi,
     RetractReading,
     StartCycleGrading,
     UnlinkKeyResultFromKpi,
@@ -17,7 +18,16 @@ from goal_contracts.measures import FourPointMetric, KpiLinked, Measure, Metric,
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Reason
 
-from tests.ledger.domain.scenario import METRIC, Scenario, check_in, kpi, reading, running
+from tests.ledger.domain.scenario import (
+    METRIC,
+    Scenario,
+    check_in,
+    day,
+    definition,
+    kpi,
+    reading,
+    running,
+)
 
 FOUR = FourPointMetric(
     unit="deals", baseline=Decimal(0), commit=Decimal(3), target=Decimal(7), stretch=Decimal(10)
@@ -152,3 +162,17 @@ def test_r8_values_from_before_the_link_keep_their_scale_after_it(other: Measure
     scenario = watched().given(check_in(value=7), link())
     scenario.when(unlink(other)).refuses(Reason.MEASURE_FIXED)
     scenario.given(unlink(FOUR))
+
+
+def test_r8_values_keep_their_scale_also_when_the_kpi_has_changed_its_unit_meanwhile() -> None:
+    per_cent = Metric(unit="%", baseline=Decimal(0), target=Decimal(100))
+    scenario = watched().given(check_in(value=7), link())
+    scenario.given(
+        RedefineKpi(
+            kpi_id="churn",
+            definition=definition(unit="%"),
+            effective_on=day("2025-05-01").date(),
+        )
+    )
+    scenario.when(unlink(per_cent)).refuses(Reason.MEASURE_FIXED)
+    scenario.given(unlink(METRIC))
