@@ -81,7 +81,8 @@ class CommandMessage(Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """A command on the wire. Its id makes asking again safe.
 
     `known_at`, `provenance` and `import_id` belong to imported history: the command is then judged
-    as of its own date.
+    as of its own date. `decided_on` is the position the sender had seen: if the goal has changed
+    since, the command is refused (R29).
     """
 
     id: Id
@@ -92,6 +93,7 @@ class CommandMessage(Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     import_id: Id | None = None
     known_at: Instant | None = None
     provenance: Provenance | None = None
+    decided_on: int | None = None
 
 
 class UndecodableEvent(ValueError):
@@ -188,6 +190,7 @@ def command_message(
     provenance: str | None = None,
     on_behalf_of: str | None = None,
     correlation_id: str | None = None,
+    decided_on: int | None = None,
 ) -> CommandMessage:
     """A command ready to be sent under its id."""
     return CommandMessage(
@@ -199,6 +202,7 @@ def command_message(
         import_id=import_id,
         known_at=known_at,
         provenance=provenance,
+        decided_on=decided_on,
     )
 
 

@@ -34,6 +34,10 @@ ITEMS_MAX = 1_000
 """How many items a bulk command may carry: as many events go into one commit."""
 
 
+BulkMode = Literal["all_or_nothing", "per_item"]
+"""Refuse the whole command for one item, or leave out and name what is refused."""
+
+
 class Request(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What every command has in common: a field nobody knows is refused, not overlooked."""
 
@@ -362,9 +366,10 @@ class RetractCheckIn(Request, frozen=True):
 
 
 class RecordCheckIns(Request, frozen=True):
-    """Check in on many key results at once, all or nothing."""
+    """Check in on many key results at once."""
 
     check_ins: Annotated[tuple[CheckIn, ...], Meta(min_length=1, max_length=ITEMS_MAX)]
+    mode: BulkMode = "all_or_nothing"
 
 
 class GradeKeyResult(Request, frozen=True):
@@ -439,9 +444,10 @@ class RecordReading(Request, frozen=True):
 
 
 class RecordReadings(Request, frozen=True):
-    """Record many readings at once, all or nothing."""
+    """Record many readings at once."""
 
     readings: Annotated[tuple[RecordReading, ...], Meta(min_length=1, max_length=ITEMS_MAX)]
+    mode: BulkMode = "all_or_nothing"
 
 
 class CorrectReading(Request, frozen=True):
@@ -458,9 +464,10 @@ class CorrectReading(Request, frozen=True):
 
 
 class CorrectReadings(Request, frozen=True):
-    """Correct many readings at once, all or nothing."""
+    """Correct many readings at once."""
 
     corrections: Annotated[tuple[CorrectReading, ...], Meta(min_length=1, max_length=ITEMS_MAX)]
+    mode: BulkMode = "all_or_nothing"
 
 
 class RetractReading(Request, frozen=True):

@@ -6,9 +6,9 @@ frozen: an optional field may be added, anything else is a new version.
 
 from datetime import date
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from goal_contracts.fields import (
     Aggregation,
@@ -47,6 +47,10 @@ class Band(Struct, frozen=True, omit_defaults=True):
     low: Decimal | None = None
     high: Decimal | None = None
 
+    def holds(self, value: Decimal) -> bool:
+        """Whether a value lies inside."""
+        return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
+
 
 class KpiBands(Struct, frozen=True):
     """Values inside `healthy` are healthy, else inside `warning` a warning, else a breach."""
@@ -54,9 +58,36 @@ class KpiBands(Struct, frozen=True):
     healthy: Band
     warning: Band
 
+    def health(self, value: Decimal) -> KpiHealth:
+        """How healthy a value is (R24)."""
+        if self.healthy.holds(value):
+            return "healthy"
+        return "warning" if self.warning.holds(value) else "breach"
+
+
+class Ratio(Struct, frozen=True, tag_field="kind", tag="ratio", omit_defaults=True):
+    """One KPI's reading over another's of the same period, times a factor (100 for percent)."""
+
+    numerator: Id
+    denominator: Id
+    factor: Decimal = Decimal(1)
+
+
+class Sum(Struct, frozen=True, tag_field="kind", tag="sum"):
+    """The sum of several KPIs' readings of the same period."""
+
+    of: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=100)]
+
+
+Formula = Ratio | Sum
+
 
 class KpiDefinition(Struct, frozen=True, omit_defaults=True):
-    """What a KPI measures and how it is judged; one version of it."""
+    """What a KPI measures and how it is judged; one version of it.
+
+    A KPI with a formula takes no readings of its own: they are computed from other KPIs', rounded
+    to `places` decimals, half to even (six where it is None).
+    """
 
     name: Title
     unit: UnitOfMeasure
@@ -67,7 +98,8 @@ class KpiDefinition(Struct, frozen=True, omit_defaults=True):
     bands: KpiBands | None = None
     aggregation: Aggregation = "last"
     timing: Timing = "lagging"
-    formula: Text | None = None
+    formula: Formula | None = None
+    places: Annotated[int, Meta(ge=0, le=12)] | None = None
     description: Text = ""
 
 

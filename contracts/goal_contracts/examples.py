@@ -404,6 +404,7 @@ _QUERIES: tuple[queries.Query, ...] = (
     queries.History(kind="key_result", id="kr-uptime"),
     queries.Readings(kpi="uptime", known_at="2025-08-31"),
     queries.Replay(cycle="2025-Q3", start="2025-07-01", end="2025-07-31"),
+    queries.CycleReport(cycle="2025-Q3"),
     queries.ExportView(view="reading"),
     queries.Position(at_least=1234),
 )
@@ -416,25 +417,42 @@ _KPI = queries.KpiCard(
     definition=DEFINITION,
     definition_version=1,
     position=801,
+    health="breach",
+    missed=("2025-05-01/2025-05-31",),
+    reviews=(
+        queries.ReviewCard(
+            review_id="r-7",
+            owner="u-23",
+            due_on=date(2025, 8, 28),
+            opened_at=NOW,
+            reason="in breach",
+        ),
+    ),
+)
+_KEY_RESULT = queries.KeyResultCard(
+    key_result_id="kr-uptime",
+    objective_id="o-reliable",
+    title="Uptime of the public API",
+    owner="u-17",
+    measure=UPTIME,
+    weight=Decimal(1),
+    position=1200,
+    added_at=NOW,
+    value=Decimal("99.1"),
+    value_at=NOW,
+    value_origin="entered",
+    progress=Decimal("0.529412"),
+    progress_origin="computed",
+    status="at_risk",
+    check_in_timing="on_time",
+    health="at_risk",
 )
 _ANSWERS: tuple[queries.Answer, ...] = (
     queries.Goals(
         reflects=_REFLECTS,
-        key_results=(
-            queries.KeyResultCard(
-                key_result_id="kr-uptime",
-                objective_id="o-reliable",
-                title="Uptime of the public API",
-                owner="u-17",
-                measure=UPTIME,
-                weight=Decimal(1),
-                position=1200,
-                value=Decimal("99.1"),
-                value_at=NOW,
-                progress=Decimal("0.529412"),
-            ),
-        ),
+        key_results=(_KEY_RESULT,),
         kpis=(_KPI,),
+        comments=(queries.CommentCard(actor="u-4", at=NOW, text="Who runs the probe?"),),
     ),
     queries.Changes(
         reflects=_REFLECTS,
@@ -469,6 +487,7 @@ _ANSWERS: tuple[queries.Answer, ...] = (
                 actor="u-17",
                 event="recorded",
                 value=Decimal("99.3"),
+                origin="entered",
                 counts=True,
                 definition_version=1,
             ),
@@ -477,6 +496,74 @@ _ANSWERS: tuple[queries.Answer, ...] = (
     queries.Events(
         reflects=_REFLECTS,
         events=(queries.ReplayedEvent(position=1, event=msgspec.Raw(b'{"specversion":"1.0"}')),),
+    ),
+    queries.Report(
+        reflects=_REFLECTS,
+        cycle=queries.CycleCard(
+            cycle_id="2025-Q3",
+            name="Third quarter 2025",
+            cycle_kind="quarterly",
+            start_on=Q3[0],
+            end_on=Q3[1],
+            state="closed",
+            position=1230,
+            aspirational_score=Decimal("0.64"),
+            score_origin="rolled_up",
+            bands=Policy().bands,
+            retrospectives=(
+                queries.RetrospectiveCard(
+                    actor="u-17", at=NOW, celebrate="Nobody was woken up in September"
+                ),
+            ),
+            closings=(
+                queries.ClosingCard(
+                    position=1230, at=NOW, actor="u-17", aspirational_score=Decimal("0.64")
+                ),
+            ),
+        ),
+        late=(
+            queries.LateChange(
+                position=1200,
+                at=NOW,
+                actor="u-17",
+                change="lowered",
+                goal="key_result/kr-uptime",
+                objective_id="o-reliable",
+                title="Uptime of the public API",
+                reason="the supplier's outage cannot be made up for",
+                measure_was=UPTIME,
+                measure=UPTIME_LOWERED,
+            ),
+        ),
+        units=(
+            queries.UnitCard(unit_id="platform", name="Platform", unit_kind="team", position=2),
+        ),
+        objectives=(
+            queries.ReportedObjective(
+                queries.ObjectiveCard(
+                    objective_id="o-reliable",
+                    cycle_id="2025-Q3",
+                    unit_id="platform",
+                    title="Customers can rely on us",
+                    owner="u-17",
+                    objective_kind="aspirational",
+                    state="published",
+                    position=1222,
+                    outcome="partial",
+                    health="partial",
+                    score=Decimal("0.64"),
+                    score_computed=Decimal("0.68"),
+                    score_origin="adjusted",
+                    score_band="middle",
+                    score_reason="the last outage was ours",
+                    advice=(
+                        replies.Warned("R5", "the objective has 1 key result; 2 to 5 are usual"),
+                    ),
+                ),
+                (_KEY_RESULT,),
+            ),
+        ),
+        kpis=(_KPI,),
     ),
     queries.ViewPage(position=1234, rows=(msgspec.Raw(b'{"kpi_id":"uptime"}'),)),
     queries.ViewPosition(position=1234, views=("goal_version", "reading")),

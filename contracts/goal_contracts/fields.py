@@ -52,6 +52,21 @@ Frequency = Literal["daily", "weekly", "monthly", "quarterly", "yearly"]
 Aggregation = Literal["last", "sum", "average"]
 Timing = Literal["leading", "lagging"]
 KpiHealth = Literal["healthy", "warning", "breach", "no_data"]
+Role = Literal["viewer", "auditor", "contributor", "owner", "unit_lead", "admin"]
+Origin = Literal["entered", "imported", "computed", "rolled_up", "adjusted", "corrected"]
+CheckInTiming = Literal["pending", "on_time", "due", "late", "overdue", "ended"]
+GoalHealth = Literal[
+    "achieved",
+    "partial",
+    "missed",
+    "dropped",
+    "carried",
+    "outdated",
+    "on_track",
+    "at_risk",
+    "off_track",
+    "pending",
+]
 ReviewDecision = Literal["fix", "recovery_objective", "accept"]
 
 DIGITS_MAX = 28

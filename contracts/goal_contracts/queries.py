@@ -12,17 +12,24 @@ from msgspec import Meta, Raw, Struct
 
 from goal_contracts.events import KpiDefinition
 from goal_contracts.fields import (
+    CheckInTiming,
     CycleKind,
     CycleState,
+    GoalHealth,
     GoalRef,
     Id,
+    KpiHealth,
     ObjectiveKind,
     ObjectiveState,
+    Origin,
     Outcome,
+    ReviewDecision,
     Status,
     UnitKind,
 )
-from goal_contracts.measures import Measure
+from goal_contracts.measures import FourPointBand, Measure
+from goal_contracts.policy import Policy
+from goal_contracts.replies import Warned
 
 Moment = Annotated[
     str,
@@ -34,6 +41,8 @@ Moment = Annotated[
 ]
 Limit = Annotated[int, Meta(ge=1, le=1_000)]
 Cursor = Annotated[str, Meta(max_length=300)]
+ScoreBand = Literal["low", "middle", "high"]
+LateKind = Literal["added", "lowered", "dropped"]
 
 
 class Question(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -87,6 +96,20 @@ class Replay(Question, frozen=True):
     limit: Limit = 300
 
 
+class CycleReport(Question, frozen=True):
+    """What a cycle came to, for people to read.
+
+    Without a moment a closed cycle is told as it stood when it was closed, and so never otherwise;
+    any other one as it stands.
+    """
+
+    cycle: Id
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 300
+
+
 class ExportView(Question, frozen=True):
     """One page of a view's rows, in the order of their keys, as they stand in the database."""
 
@@ -99,7 +122,7 @@ class Position(Question, frozen=True):
     """How far the views have read the log, and what there is to export."""
 
 
-Query = AsOf | History | Readings | Replay | ExportView | Position
+Query = AsOf | History | Readings | Replay | CycleReport | ExportView | Position
 QUERIES: dict[str, type[Query]] = {query.__name__: query for query in Query.__args__}
 
 
@@ -109,6 +132,15 @@ class Reflects(Struct, frozen=True):
     position: int
     as_of: datetime
     known_at: datetime
+
+
+class OrganisationCard(Struct, frozen=True):
+    """An organisation as it stood, with the settings of that moment."""
+
+    organisation_id: str
+    name: str
+    zone: str
+    policy: Policy
 
 
 class UnitCard(Struct, frozen=True, omit_defaults=True):
@@ -133,8 +165,21 @@ class RetrospectiveCard(Struct, frozen=True, omit_defaults=True):
     celebrate: str = ""
 
 
+class ClosingCard(Struct, frozen=True, omit_defaults=True):
+    """One closing of a cycle, and what it came to then; reopening leaves it in the record."""
+
+    position: int
+    at: datetime
+    actor: str
+    aspirational_score: Decimal | None = None
+    committed_met: Decimal | None = None
+
+
 class CycleCard(Struct, frozen=True, omit_defaults=True):
-    """A cycle as it stood."""
+    """A cycle as it stood. `bands` are those its scores are read by, `score_origin` is of both.
+
+    `policy` is what it pinned when it was activated and again when it was closed (R20).
+    """
 
     cycle_id: str
     name: str
@@ -147,11 +192,19 @@ class CycleCard(Struct, frozen=True, omit_defaults=True):
     expected_pace: Decimal | None = None
     aspirational_score: Decimal | None = None
     committed_met: Decimal | None = None
+    score_origin: Origin | None = None
+    bands: tuple[Decimal, Decimal] | None = None
     retrospectives: tuple[RetrospectiveCard, ...] = ()
+    closings: tuple[ClosingCard, ...] = ()
+    policy: Policy | None = None
 
 
 class ObjectiveCard(Struct, frozen=True, omit_defaults=True):
-    """An objective as it stood; `position` is its last change at that moment."""
+    """An objective as it stood; `position` is its last change at that moment.
+
+    Its health is its outcome or the worst of its key results'. An origin says where the number of
+    that name comes from, `score_reason` why it was judged like that, if somebody said so.
+    """
 
     objective_id: str
     cycle_id: str
@@ -167,15 +220,26 @@ class ObjectiveCard(Struct, frozen=True, omit_defaults=True):
     carried_from: str | None = None
     carried_to: str | None = None
     mid_cycle: bool = False
+    published_at: datetime | None = None
     progress: Decimal | None = None
+    progress_origin: Origin | None = None
     expected_pace: Decimal | None = None
+    health: GoalHealth = "pending"
     outcome: Outcome | None = None
     score: Decimal | None = None
     score_computed: Decimal | None = None
+    score_origin: Origin | None = None
+    score_band: ScoreBand | None = None
+    score_reason: str | None = None
+    advice: tuple[Warned, ...] = ()
 
 
 class KeyResultCard(Struct, frozen=True, omit_defaults=True):
-    """A key result as it stood, with the check-in or reading that counted then."""
+    """A key result as it stood, with the check-in or reading that counted then.
+
+    An origin says where the number of that name comes from. `reached` is the expectation that a
+    four-point metric has come up to, `score_reason` why it was scored or waived like that.
+    """
 
     key_result_id: str
     objective_id: str
@@ -187,16 +251,27 @@ class KeyResultCard(Struct, frozen=True, omit_defaults=True):
     dropped: bool = False
     carried_from: str | None = None
     mid_cycle: bool = False
+    added_at: datetime | None = None
     original_measure: Measure | None = None
     value: Decimal | None = None
     value_at: datetime | None = None
+    value_origin: Origin | None = None
+    reached: FourPointBand | None = None
     progress: Decimal | None = None
+    progress_origin: Origin | None = None
     confidence: int | None = None
+    confidence_origin: Origin | None = None
     status: Status | None = None
     note: str = ""
+    check_in_timing: CheckInTiming = "pending"
+    health: GoalHealth = "pending"
     score: Decimal | None = None
     score_computed: Decimal | None = None
+    score_origin: Origin | None = None
+    score_band: ScoreBand | None = None
+    score_reason: str | None = None
     waived: bool = False
+    advice: tuple[Warned, ...] = ()
 
 
 class ReadingCard(Struct, frozen=True, omit_defaults=True):
@@ -211,6 +286,7 @@ class ReadingCard(Struct, frozen=True, omit_defaults=True):
     actor: str
     event: Literal["recorded", "corrected", "retracted", "missed"]
     value: Decimal | None = None
+    origin: Origin | None = None
     value_was: Decimal | None = None
     corrects: int | None = None
     counts: bool = False
@@ -221,8 +297,27 @@ class ReadingCard(Struct, frozen=True, omit_defaults=True):
     provenance: str | None = None
 
 
+class ReviewCard(Struct, frozen=True, omit_defaults=True):
+    """Somebody's look at a KPI: open until it ends with a decision; overdue at the moment asked."""
+
+    review_id: str
+    owner: str
+    due_on: date
+    opened_at: datetime
+    reason: str | None = None
+    overdue: bool = False
+    closed_at: datetime | None = None
+    decision: ReviewDecision | None = None
+    objective_id: str | None = None
+    decision_reason: str | None = None
+
+
 class KpiCard(Struct, frozen=True, omit_defaults=True):
-    """A KPI as it stood, with the reading that counted then."""
+    """A KPI as it stood, with the reading that counted then, and the periods without one.
+
+    Of periods that were missed the latest 100 are named, in order. Reviews are in the order in
+    which they were opened.
+    """
 
     kpi_id: str
     unit_id: str
@@ -232,17 +327,34 @@ class KpiCard(Struct, frozen=True, omit_defaults=True):
     position: int
     retired: bool = False
     reading: ReadingCard | None = None
+    health: KpiHealth = "no_data"
+    missed: tuple[str, ...] = ()
+    reviews: tuple[ReviewCard, ...] = ()
+
+
+class CommentCard(Struct, frozen=True):
+    """What somebody said about a goal or an indicator."""
+
+    actor: str
+    at: datetime
+    text: str
 
 
 class Goals(Struct, frozen=True, tag_field="reply", tag="goals", omit_defaults=True):
-    """The answer to AsOf; `cursor` asks for the rest."""
+    """The answer to AsOf; `cursor` asks for the rest.
+
+    Asked for everything, the organisation itself comes with it. Asked for one goal, the latest
+    comments on it come first, in order, and not with the rest.
+    """
 
     reflects: Reflects
+    organisation: OrganisationCard | None = None
     units: tuple[UnitCard, ...] = ()
     cycles: tuple[CycleCard, ...] = ()
     objectives: tuple[ObjectiveCard, ...] = ()
     key_results: tuple[KeyResultCard, ...] = ()
     kpis: tuple[KpiCard, ...] = ()
+    comments: tuple[CommentCard, ...] = ()
     cursor: str | None = None
 
 
@@ -297,6 +409,46 @@ class Events(Struct, frozen=True, tag_field="reply", tag="events", omit_defaults
     cursor: str | None = None
 
 
+class LateChange(Struct, frozen=True, omit_defaults=True):
+    """What was asked for in addition, or no longer, after a cycle had begun (R7)."""
+
+    position: int
+    at: datetime
+    actor: str
+    change: LateKind
+    goal: GoalRef
+    objective_id: str
+    title: str
+    reason: str | None = None
+    measure_was: Measure | None = None
+    measure: Measure | None = None
+
+
+class ReportedObjective(Struct, frozen=True, omit_defaults=True):
+    """An objective with its key results, those dropped too."""
+
+    objective: ObjectiveCard
+    key_results: tuple[KeyResultCard, ...] = ()
+
+
+class Report(Struct, frozen=True, tag_field="reply", tag="report", omit_defaults=True):
+    """The answer to CycleReport; `cursor` asks for the rest, which has the same cycle again.
+
+    Late changes come first, in order. Units are those with objectives in the cycle and those above
+    them, each before those below it; objectives are in the order of their units. KPIs are those of
+    the units with objectives that have an open review. What people look back on and celebrate is
+    in the cycle's retrospectives.
+    """
+
+    reflects: Reflects
+    cycle: CycleCard
+    late: tuple[LateChange, ...] = ()
+    units: tuple[UnitCard, ...] = ()
+    objectives: tuple[ReportedObjective, ...] = ()
+    kpis: tuple[KpiCard, ...] = ()
+    cursor: str | None = None
+
+
 class ViewPage(Struct, frozen=True, tag_field="reply", tag="view", omit_defaults=True):
     """The answer to ExportView: rows as JSON objects."""
 
@@ -319,4 +471,4 @@ class QueryRefused(Struct, frozen=True, tag_field="reply", tag="refused"):
     message: str
 
 
-Answer = Goals | Changes | ReadingSeries | Events | ViewPage | ViewPosition | QueryRefused
+Answer = Goals | Changes | ReadingSeries | Events | Report | ViewPage | ViewPosition | QueryRefused

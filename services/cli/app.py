@@ -16,8 +16,11 @@ from services.cli.export import export
 from services.cli.history import history
 from services.cli.import_okr_markdown import okr_markdown
 from services.cli.import_readings import readings as import_readings
+from services.cli.policy import change as policy_set
+from services.cli.policy import show as policy_show
 from services.cli.readings import readings
 from services.cli.replay import replay
+from services.cli.report import report
 from services.cli.service import ledger, projections
 from services.cli.up import up
 
@@ -67,6 +70,15 @@ def imports() -> None:
 
 imports.add_command(import_readings)
 imports.add_command(okr_markdown)
+
+
+@click.group("policy", short_help="The settings of the cycle rules.")
+def policies() -> None:
+    """Show or change the settings that an organisation's cycle rules run under."""
+
+
+policies.add_command(policy_show)
+policies.add_command(policy_set)
 for subcommand in (
     up,
     demo,
@@ -76,6 +88,8 @@ for subcommand in (
     readings,
     history,
     replay,
+    report,
+    policies,
     export,
     ledger,
     projections,

@@ -3,7 +3,8 @@
 from typing import Any, BinaryIO, Final
 
 import click
-from goal_contracts.replies import Accepted, Refused, Reply
+from goal_contracts.replies import Accepted, Refused, RefusedItem, Reply, Warned
+from rich.console import RenderableType
 from rich.text import Text
 
 from services.cli import command_file, options, printing
@@ -24,7 +25,11 @@ COLUMNS: Final = (
     "message",
     "seen",
     "accepted",
+    "warnings",
+    "left_out",
 )
+INDENT: Final = 4
+"""Under a reply, in steps of two blanks."""
 
 
 @click.command(
@@ -42,9 +47,10 @@ def command(system: System, output_format: str, file: BinaryIO, actor: str) -> N
     """Send the commands of FILE in order and print each reply; - reads standard input.
 
     One JSON object per line: {"type": …, "data": {…}}, and if wanted "id", "actor",
-    "organisation", "import_id", "known_at", "provenance". A line without an id gets one from its
-    content, so the same file sent again records nothing again. A refused command and a line that
-    cannot be read do not stop the rest; the exit code is then 1.
+    "organisation", "import_id", "known_at", "provenance", "decided_on" (the position it was decided
+    on). A line without an id gets one from its content, so the same file sent again records
+    nothing again. A refused command, an item that was left out and a line that cannot be read do
+    not stop the rest; the exit code is then 1. Warnings are advice, and stop nothing.
     """
     printer = _Printer(output_format)
     name = getattr(file, "name", "<stdin>")
@@ -59,7 +65,7 @@ def command(system: System, output_format: str, file: BinaryIO, actor: str) -> N
                 continue
             reply = await client.send(line.organisation, line.actor, line.message)
             printer.show(line, reply)
-            all_accepted = all_accepted and isinstance(reply, Accepted)
+            all_accepted = all_accepted and isinstance(reply, Accepted) and not reply.refused
         return all_accepted
 
     if not system.run(send):
@@ -78,10 +84,10 @@ class _Printer:
             case "json":
                 printing.as_json_lines([row(line, reply)])
             case "csv":
-                printing.as_csv(COLUMNS, [row(line, reply)], heading=self._is_first)
+                printing.as_csv(COLUMNS, [_flat(row(line, reply))], heading=self._is_first)
                 self._is_first = False
             case _:
-                printing.show(words(line, reply))
+                printing.show(words(line, reply), *beside(reply))
 
 
 def row(line: Addressed, reply: Reply) -> Row:
@@ -97,6 +103,8 @@ def row(line: Addressed, reply: Reply) -> Row:
                 "reply": "accepted",
                 "position": reply.position,
                 "events": reply.events,
+                "warnings": reply.warnings,
+                "left_out": reply.refused,
             }
         case Refused():
             return common | {
@@ -124,8 +132,35 @@ def words(line: Addressed, reply: Reply) -> Text:
             )
         case Refused():
             text.append("  refused", "not dim red")
-            rule = f" ({reply.rule})" if reply.rule else ""
-            text.append(f" {reply.reason}{rule}: {reply.message}", "not dim")
-            if reply.accepted:
-                text.append(f"; accepted: {reply.accepted}", "not dim")
-            return text
+            return text.append(f" {_why(reply)}", "not dim")
+
+
+def beside(reply: Reply) -> list[RenderableType]:
+    """A line for each warning, and for each item that a bulk command had to leave out."""
+    if isinstance(reply, Refused):
+        return []
+    warnings = (Text("warning ", "yellow").append(_advice(each), "none") for each in reply.warnings)
+    left_out = (
+        Text(f"item {each.item} left out ", "red").append(_why(each), "none")
+        for each in reply.refused
+    )
+    return [printing.indented(each, INDENT) for each in (*warnings, *left_out)]
+
+
+def _flat(of: Row) -> Row:
+    """The row with its lists as text, one thing after the other."""
+    return {
+        **of,
+        "warnings": "; ".join(_advice(each) for each in of.get("warnings", ())),
+        "left_out": "; ".join(f"{each.item}: {_why(each)}" for each in of.get("left_out", ())),
+    }
+
+
+def _advice(warned: Warned) -> str:
+    return f"({warned.rule}): {warned.message}"
+
+
+def _why(refused: Refused | RefusedItem) -> str:
+    rule = f" ({refused.rule})" if refused.rule else ""
+    accepted = f"; accepted: {refused.accepted}" if refused.accepted else ""
+    return f"{refused.reason}{rule}: {refused.message}{accepted}"

@@ -3,8 +3,9 @@
     {"type": "PlanCycle", "data": {…}}
     {"type": "CheckIn", "data": {…}, "actor": "ana", "known_at": "2025-07-14T09:00:00+02:00"}
 
-`id`, `actor`, `organisation`, `import_id`, `known_at`, `provenance`, `on_behalf_of` and
-`correlation_id` may be given. Empty lines, and lines that begin with #, say nothing. Pure.
+`id`, `actor`, `organisation`, `import_id`, `known_at`, `provenance`, `on_behalf_of`,
+`correlation_id` and `decided_on` may be given. Empty lines, and lines that begin with #, say
+nothing. Pure.
 """
 
 import hashlib
@@ -34,6 +35,7 @@ class CommandLine(Struct, frozen=True, forbid_unknown_fields=True):
     provenance: Provenance | None = None
     on_behalf_of: Id | None = None
     correlation_id: Id | None = None
+    decided_on: int | None = None
 
 
 class Addressed(Struct, frozen=True):
@@ -92,6 +94,7 @@ def read(lines: Iterable[bytes], *, organisation: str, actor: str) -> Iterator[A
                 import_id=line.import_id,
                 known_at=line.known_at,
                 provenance=line.provenance,
+                decided_on=line.decided_on,
             ),
         )
 

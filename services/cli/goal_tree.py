@@ -7,15 +7,19 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+from goal_contracts.fields import CheckInTiming, GoalHealth, KpiHealth, Origin
 from goal_contracts.queries import (
+    CommentCard,
     CycleCard,
     Goals,
     KeyResultCard,
     KpiCard,
     ObjectiveCard,
     Reflects,
+    ReviewCard,
     UnitCard,
 )
+from goal_contracts.replies import Warned
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +29,28 @@ from services.cli.printing import Row
 
 DEPTH_MAX: Final = 8
 """Deeper alignment is shown, but not drawn further to the right."""
-STATUS_STYLES: Final = {"on_track": "green", "at_risk": "yellow", "off_track": "red"}
+HEALTH_STYLES: Final[dict[GoalHealth, str]] = {
+    "on_track": "green",
+    "achieved": "green",
+    "at_risk": "yellow",
+    "partial": "yellow",
+    "off_track": "red",
+    "missed": "red",
+    "outdated": "red",
+    "pending": "dim",
+}
+KPI_STYLES: Final[dict[KpiHealth, str]] = {
+    "healthy": "green",
+    "warning": "yellow",
+    "breach": "red",
+    "no_data": "dim",
+}
+REMINDERS: Final[dict[CheckInTiming, str]] = {"due": "due", "late": "late"}
+"""How a check-in stands, where somebody has to do something; whose is overdue, that is outdated."""
+TOLD_ORIGINS: Final[frozenset[Origin]] = frozenset(
+    {"computed", "rolled_up", "adjusted", "corrected"}
+)
+"""Where a number comes from, said where it is not simply what somebody entered or imported."""
 ENDED: Final = ("dropped", "carried")
 MID_CYCLE: Final = " (added mid-cycle)"
 
@@ -44,8 +69,15 @@ COLUMNS: Final = (
     "progress",
     "confidence",
     "status",
+    "health",
+    "timing",
     "score",
     "note",
+    "value_origin",
+    "progress_origin",
+    "score_origin",
+    "reviews",
+    "advice",
     "position",
 )
 
@@ -63,7 +95,11 @@ def rows(goals: Goals) -> Iterator[Row]:
             "owner": objective.owner,
             "state": objective.outcome or objective.state,
             "progress": objective.progress,
+            "health": objective.health,
             "score": objective.score,
+            "progress_origin": objective.progress_origin,
+            "score_origin": objective.score_origin,
+            "advice": "; ".join(map(_advice, objective.advice)),
             "position": objective.position,
         }
     for result in goals.key_results:
@@ -83,8 +119,14 @@ def rows(goals: Goals) -> Iterator[Row]:
             "progress": result.progress,
             "confidence": result.confidence,
             "status": result.status,
+            "health": result.health,
+            "timing": result.check_in_timing,
             "score": result.score,
             "note": result.note,
+            "value_origin": result.value_origin,
+            "progress_origin": result.progress_origin,
+            "score_origin": result.score_origin,
+            "advice": "; ".join(map(_advice, result.advice)),
             "position": result.position,
         }
     for kpi in goals.kpis:
@@ -98,6 +140,9 @@ def rows(goals: Goals) -> Iterator[Row]:
             "measure": kpi.definition.unit,
             "value": kpi.reading.value if kpi.reading else None,
             "effective_at": kpi.reading.effective_at if kpi.reading else None,
+            "health": kpi.health,
+            "value_origin": kpi.reading.origin if kpi.reading else None,
+            "reviews": "; ".join(map(review, _open_reviews(kpi))),
             "position": kpi.position,
         }
 
@@ -110,7 +155,8 @@ def drawn(goals: Goals, asked: str, *, is_wide: bool) -> list[RenderableType]:
     elif goals.cycles and not goals.kpis:
         parts += [Text(_cycle_words(cycle), "bold underline") for cycle in goals.cycles]
     if goals.kpis:
-        parts += [_kpis(goals, is_wide=is_wide)]
+        parts += [_kpis(goals, is_wide=is_wide), ""]
+    parts += map(_comment, goals.comments)
     while parts[-1] == "" and len(parts) > 2:  # noqa: PLR2004 - what it reflects, and a space
         parts.pop()
     if parts[-1] == "":
@@ -184,7 +230,7 @@ def _table(*, is_wide: bool) -> Table:
         ("Measure", "fold", 16),
         ("Now", "right"),
         ("Done", "right"),
-        ("Status", "fold", 9),
+        ("Status", "fold", 10),
     )
 
 
@@ -244,20 +290,24 @@ def _add_objective(table: Table, objective: ObjectiveCard, depth: int, *, is_wid
         Text(objective.objective_kind, "dim"),
         "",
         wording.percent(objective.progress),
-        Text(_objective_status(objective), "dim" if ended else ""),
+        Text("dropped", "dim") if objective.state == "dropped" else _objective_status(objective),
         objective.owner,
         objective.objective_id,
         is_wide=is_wide,
     )
+    _add_advice(table, objective.advice, depth)
 
 
-def _objective_status(objective: ObjectiveCard) -> str:
+def _objective_status(objective: ObjectiveCard) -> Text:
+    if objective.state == "carried" and objective.carried_to:
+        return Text(f"carried to {objective.carried_to}", "dim")
     if objective.outcome is not None:
         score = "" if objective.score is None else f" {wording.number(objective.score)}"
-        return f"{objective.outcome}{score}"
-    if objective.state == "carried" and objective.carried_to:
-        return f"carried to {objective.carried_to}"
-    return "" if objective.state == "published" else objective.state
+        text = Text(f"{objective.outcome}{score}", HEALTH_STYLES.get(objective.outcome, ""))
+        return text.append(_from(objective.score_origin), "dim")
+    if objective.state != "published":
+        return Text(objective.state)
+    return Text(wording.spaced(objective.health), HEALTH_STYLES.get(objective.health, ""))
 
 
 def _add_key_result(table: Table, result: KeyResultCard, depth: int, *, is_wide: bool) -> None:
@@ -270,25 +320,27 @@ def _add_key_result(table: Table, result: KeyResultCard, depth: int, *, is_wide:
         table,
         printing.indented(title, depth),
         Text(wording.measure_with_original(result.measure, result.original_measure)),
-        wording.value(result.measure, result.value),
+        _with_origin(wording.value(result.measure, result.value), result.value_origin),
         wording.percent(result.progress),
         _key_result_status(result),
         result.owner,
         result.key_result_id,
         is_wide=is_wide,
     )
+    _add_advice(table, result.advice, depth)
 
 
 def _key_result_status(result: KeyResultCard) -> Text:
+    """`on track 7/10 late`: how it is, how sure people are, and whether a check-in is to come."""
     state = _state(result)
     if state is not None:
-        return Text(state, "dim")
-    parts = []
-    if result.status is not None:
-        parts.append(wording.spaced(result.status))
+        return Text(state, "dim").append(_from(result.score_origin))
+    parts = [wording.spaced(result.health)]
     if result.confidence is not None:
         parts.append(f"{result.confidence}/10")
-    return Text(" ".join(parts), STATUS_STYLES.get(result.status or "", ""))
+    text = Text(" ".join(parts), HEALTH_STYLES.get(result.health, ""))
+    reminder = REMINDERS.get(result.check_in_timing)
+    return text if reminder is None else text.append(f" {reminder}", "bold")
 
 
 def _state(result: KeyResultCard) -> str | None:
@@ -308,6 +360,7 @@ def _kpis(goals: Goals, *, is_wide: bool) -> Table:
         ("Value", "right"),
         ("Unit", "fold"),
         ("Period", "left"),
+        ("Health", "fold", 9),
         *((("Owner", "left"), ("Id", "left")) if is_wide else ()),
     )
     units = {card.unit_id: card for card in goals.units}
@@ -327,14 +380,67 @@ def _kpis(goals: Goals, *, is_wide: bool) -> Table:
                 table,
                 printing.indented(title, 1),
                 wording.number(kpi.definition.target),
-                wording.number(reading.value if reading else None),
+                _with_origin(
+                    wording.number(reading.value if reading else None),
+                    reading.origin if reading else None,
+                ),
                 kpi.definition.unit,
                 wording.period(reading.period) if reading else wording.NOTHING,
+                _kpi_health(kpi),
                 kpi.owner,
                 kpi.kpi_id,
                 is_wide=is_wide,
             )
+            for each in _open_reviews(kpi):
+                table.add_row(printing.indented(Text(review(each), "red"), 2))
     return table
+
+
+def review(of: ReviewCard) -> str:
+    """`review r-7 by ada, due 2025-08-28, overdue`, or how it ended."""
+    words = f"review {of.review_id} by {of.owner}"
+    if of.closed_at is None:
+        return f"{words}, due {of.due_on}" + (", overdue" if of.overdue else "")
+    decision = wording.spaced(of.decision or "closed")
+    aim = f" {of.objective_id}" if of.objective_id else ""
+    return f"{words}: {decision}{aim}, {wording.day(of.closed_at)}"
+
+
+def kpi_health(of: KpiHealth) -> Text:
+    return Text(wording.spaced(of), KPI_STYLES[of])
+
+
+def _kpi_health(kpi: KpiCard) -> Text:
+    """Without bands nothing is judged."""
+    if kpi.definition.bands is None and kpi.health == "no_data":
+        return Text("")
+    return kpi_health(kpi.health)
+
+
+def _open_reviews(kpi: KpiCard) -> list[ReviewCard]:
+    return [each for each in kpi.reviews if each.closed_at is None]
+
+
+def _with_origin(value: str, origin: Origin | None) -> Text:
+    return Text(value).append(_from(origin).replace(" (", "\n("), "dim")
+
+
+def _from(origin: Origin | None) -> str:
+    """` (corrected)`, or nothing where that is what everybody expects."""
+    return f" ({wording.spaced(origin)})" if origin in TOLD_ORIGINS else ""
+
+
+def _advice(of: Warned) -> str:
+    return f"{of.rule}: {of.message}"
+
+
+def _add_advice(table: Table, advice: tuple[Warned, ...], depth: int) -> None:
+    for each in advice:
+        table.add_row(printing.indented(Text(f"({_advice(each)})", "italic dim"), depth + 1))
+
+
+def _comment(of: CommentCard) -> Text:
+    return Text(f"{wording.instant(of.at)}  {of.actor}: ", "dim").append(of.text, "not dim")
 
 
 def _title(words: str, card_id: str, owner: str, *, is_wide: bool) -> Text:

@@ -10,7 +10,7 @@ other input is another import.
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -26,6 +26,7 @@ from goal_contracts.commands import (
 )
 from goal_contracts.replies import Accepted, Reason, Refused, Reply
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 DIGEST_SHOWN: Final = 16
 """How many hex digits of a file's SHA-256 stand in a provenance."""
@@ -136,8 +137,9 @@ async def send(
 ) -> Outcome:
     """Send an import, one command after the other; `progressed` hears of each that was answered.
 
-    What the ledger refuses is left out and told; of a refused bulk command every item is sent on
-    its own. Raises ImportRefused when the ledger does not take the import at all.
+    What the ledger refuses is left out and told; a refused bulk command is sent again in halves, so
+    that only the items are left out that cannot be taken. Raises ImportRefused when the ledger does
+    not take the import at all.
     """
     outcome = Outcome()
     for fact, message in messages(history, secrets.token_hex(ATTEMPT_BYTES)):
@@ -152,7 +154,8 @@ async def send(
             case _, Refused(reason=reason) if reason in INTERRUPTING:
                 raise ImportRefused(reply)
             case RecordReadings() | RecordCheckIns() | CorrectReadings(), Refused():
-                await _send_items(sender, history, fact, message.id, outcome)
+                suffix = message.id.removeprefix(f"{history.import_id}-")
+                await _send_halves(sender, history, fact, suffix, outcome)
             case _, Refused():
                 outcome.refused += [Left(place, _why(reply)) for place in fact.places]
             case StartHistoryImport(), Accepted():
@@ -167,31 +170,42 @@ async def send(
     return outcome
 
 
-async def _send_items(
-    sender: Sender, history: History, bulk: Fact, bulk_id: str, outcome: Outcome
+async def _send_halves(
+    sender: Sender, history: History, bulk: Fact, suffix: str, outcome: Outcome
 ) -> None:
-    for number, (item, place) in enumerate(zip(_items(bulk.command), bulk.places, strict=True), 1):
-        fact = Fact(bulk.actor, item, bulk.known_at, (place,), bulk.provenance)
-        _, message = _message(history, fact, f"{bulk_id.rpartition('-')[2]}-{number}")
-        reply = await sender.send(history.organisation_id, fact.actor, message)
-        if isinstance(reply, Refused) and reply.reason in INTERRUPTING:
-            raise ImportRefused(reply)
-        if isinstance(reply, Refused):
-            outcome.refused.append(Left(place, _why(reply)))
-        else:
-            _count(outcome, type(bulk.command).__name__, reply)
+    """Send a refused bulk command in halves, down to the items that cannot be taken."""
+    for number, half in enumerate(_halves(bulk), 1):
+        half_suffix = f"{suffix}-{number}"
+        _, message = _message(history, half, half_suffix)
+        reply = await sender.send(history.organisation_id, half.actor, message)
+        match reply:
+            case Accepted():
+                _count(outcome, type(half.command).__name__, reply)
+            case Refused(reason=reason) if reason in INTERRUPTING:
+                raise ImportRefused(reply)
+            case Refused() if len(half.places) > 1:
+                await _send_halves(sender, history, half, half_suffix, outcome)
+            case Refused():
+                outcome.refused.append(Left(half.places[0], _why(reply)))
 
 
-def _items(command: Command) -> Iterable[Command]:
+def _halves(bulk: Fact) -> Iterator[Fact]:
+    middle = (len(bulk.places) + 1) // 2
+    for part in (slice(None, middle), slice(middle, None)):
+        if places := bulk.places[part]:
+            yield replace(bulk, command=_part(bulk.command, part), places=places)
+
+
+def _part(command: Command, part: slice) -> Command:
     match command:
         case RecordReadings(readings=items):
-            return items
+            return replace(command, readings=items[part])
         case RecordCheckIns(check_ins=items):
-            return items
+            return replace(command, check_ins=items[part])
         case CorrectReadings(corrections=items):
-            return items
+            return replace(command, corrections=items[part])
         case _:
-            return ()
+            raise ValueError(f"{type(command).__name__} holds no items")
 
 
 def _message(history: History, fact: Fact, suffix: str) -> tuple[Fact, CommandMessage]:

@@ -123,6 +123,14 @@ def setting(
     )
 
 
+roles = setting(
+    "--roles",
+    name="roles",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Who may do what, as TOML; without it everybody may do everything.",
+)
+
 organisation = setting(
     "--org",
     "organisation",

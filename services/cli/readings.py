@@ -1,11 +1,12 @@
 """`readings KPI`: an indicator's series, each period with its corrections."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, assert_never
 
 import click
 import msgspec
-from goal_contracts.queries import ReadingCard, Readings, ReadingSeries
+from goal_contracts.events import Band, Formula, Ratio, Sum
+from goal_contracts.queries import KpiCard, ReadingCard, Readings, ReadingSeries
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -18,6 +19,7 @@ PAGE: Final = 500
 COLUMNS: Final = (
     "period",
     "value",
+    "origin",
     "counts",
     "event",
     "value_was",
@@ -97,6 +99,8 @@ def drawn(series: ReadingSeries, *, is_wide: bool) -> list[RenderableType]:
     about = f"{definition.unit}, {definition.frequency}, owner {series.kpi.owner}"
     if definition.target is not None:
         about += f", target {wording.number(definition.target)}"
+    if definition.formula is not None:
+        about += f", computed from {' and '.join(_sources(definition.formula))}"
     table = printing.grid(
         ("Period", "left"),
         ("Value", "right"),
@@ -126,15 +130,48 @@ def drawn(series: ReadingSeries, *, is_wide: bool) -> list[RenderableType]:
     return [
         goal_tree.reflects(f"{definition.name} ({series.kpi.kpi_id})", series.reflects),
         Text(about, "dim"),
+        *_judged(series.kpi),
         "",
         table if series.readings else "There was no reading yet.",
     ]
 
 
+def _judged(kpi: KpiCard) -> list[RenderableType]:
+    """How healthy it is by its bands, and every review it had."""
+    lines: list[RenderableType] = []
+    bands = kpi.definition.bands
+    if bands is not None:
+        words = f" (healthy {_band(bands.healthy)}, a warning {_band(bands.warning)})"
+        lines.append(goal_tree.kpi_health(kpi.health).append(words, "dim"))
+    for each in kpi.reviews:
+        why = each.reason if each.closed_at is None else each.decision_reason
+        line = Text(goal_tree.review(each), "red" if each.closed_at is None else "")
+        lines.append(line.append(f" ({why})" if why else "", "dim"))
+    return lines
+
+
+def _band(of: Band) -> str:
+    if of.high is None:
+        return "everywhere" if of.low is None else f"from {wording.number(of.low)}"
+    if of.low is None:
+        return f"up to {wording.number(of.high)}"
+    return f"{wording.number(of.low)} to {wording.number(of.high)}"
+
+
+def _sources(formula: Formula) -> tuple[str, ...]:
+    match formula:
+        case Ratio(numerator=numerator, denominator=denominator):
+            return numerator, denominator
+        case Sum(of=of):
+            return of
+        case _:
+            assert_never(formula)
+
+
 def _what(card: ReadingCard) -> str:
     match card.event:
         case "recorded":
-            return ""
+            return "computed" if card.origin == "computed" else ""
         case "corrected":
             return f"corrected, was {wording.number(card.value_was)}"
         case "retracted":

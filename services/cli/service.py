@@ -53,8 +53,16 @@ server = options.setting(
     is_flag=True,
     help="Serve although the server may lose acknowledged writes when power fails.",
 )
+@options.roles
 @options.wait
-def ledger(server: str, monitor: str | None, *, allow_unsafe_sync: bool, wait_s: float) -> None:
+def ledger(
+    server: str,
+    monitor: str | None,
+    roles: Path | None,
+    *,
+    allow_unsafe_sync: bool,
+    wait_s: float,
+) -> None:
     """Run the ledger in the foreground: it judges commands and alone appends to the log.
 
     It creates the stream if there is none, and refuses to serve when server or stream are set less
@@ -64,7 +72,7 @@ def ledger(server: str, monitor: str | None, *, allow_unsafe_sync: bool, wait_s:
 
     async def run() -> None:
         address = None if monitor is None else await _monitor_address(monitor, wait_s)
-        usual = app.Settings(server_url=server, monitor_url=address)
+        usual = app.Settings(server_url=server, monitor_url=address, roles=roles)
         stream = msgspec.structs.replace(usual.stream, unsafe_sync_allowed=allow_unsafe_sync)
         await app.run(msgspec.structs.replace(usual, stream=stream), announce_ready)
 

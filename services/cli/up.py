@@ -61,7 +61,8 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
 )
 @data_directory(settings.DATA)
 @nats_port
-def up(data: Path, nats_port: int) -> None:
+@options.roles
+def up(data: Path, nats_port: int, roles: Path | None) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
     What dies is started again, with a limit. A data directory is used by one `up` at a time; other
@@ -71,10 +72,10 @@ def up(data: Path, nats_port: int) -> None:
     async def wait_for_ever(url: str) -> None:
         printing.show("", *how_to_ask(data, url))
 
-    run_system(data, nats_port, wait_for_ever)
+    run_system(data, nats_port, wait_for_ever, roles)
 
 
-def run_system(data: Path, port: int, body: Body) -> None:
+def run_system(data: Path, port: int, body: Body, roles: Path | None = None) -> None:
     """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
 
     Raises an EmbeddedError when the directory is taken or a part cannot be kept alive.
@@ -85,7 +86,7 @@ def run_system(data: Path, port: int, body: Body) -> None:
         server = NatsServer(data / "nats", port=port)
         children = (
             nats_child(server),
-            _service("ledger", data, lambda: _ledger_arguments(server)),
+            _service("ledger", data, lambda: _ledger_arguments(server, roles)),
             _service("projections", data, lambda: _projections_arguments(server, data)),
         )
 
@@ -139,9 +140,10 @@ def _service(name: str, data: Path, arguments: Callable[[], list[str]]) -> Child
     return dataclasses.replace(child([]), prepare=prepare)
 
 
-def _ledger_arguments(server: NatsServer) -> list[str]:
+def _ledger_arguments(server: NatsServer, roles: Path | None) -> list[str]:
     # Its monitoring address is another one after each start: the ledger looks it up itself.
-    return ["--server", server.url, "--monitor", str(server.home)]
+    found = ["--server", server.url, "--monitor", str(server.home)]
+    return found if roles is None else [*found, "--roles", str(roles.absolute())]
 
 
 def _projections_arguments(server: NatsServer, data: Path) -> list[str]:

@@ -7,6 +7,7 @@ FastStream's own connection, with the command bytes handed to the writer as they
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Final
 
 import nats.errors
@@ -20,6 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.ledger.handlers import clock, new_event_id, read_request
+from services.ledger.roles import Roles, read_roles
 from services.ledger.store.log import GoalLog, connect_options
 from services.ledger.store.streams import (
     Difference,
@@ -28,6 +30,7 @@ from services.ledger.store.streams import (
     ensure_stream,
     watch_stream_settings,
 )
+from services.ledger.timekeeper import keep_time
 from services.ledger.writer import Waiting, Writer
 
 QUEUE: Final = "ledger"
@@ -37,15 +40,17 @@ log = structlog.get_logger()
 
 
 class Settings(Struct, frozen=True):
-    """Where the ledger finds its server, and how safe that server must be."""
+    """Where the ledger finds its server, how safe that must be, and who may do what."""
 
     server_url: str
     monitor_url: str | None = None
     stream: StreamSettings = StreamSettings()
+    roles: Path | None = None
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
     """Serve commands until told to stop; raises what makes serving unsafe."""
+    roles = read_roles(settings.roles)
     broker = NatsBroker(
         settings.server_url, logger=None, graceful_timeout=DRAIN_S, **connect_options("ledger")
     )
@@ -59,7 +64,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
     @app.after_startup
     async def start() -> None:
         served.append(
-            await held.enter_async_context(serving(broker.connection, settings, app.exit))
+            await held.enter_async_context(serving(broker.connection, settings, app.exit, roles))
         )
         on_ready()
 
@@ -79,7 +84,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
 @contextlib.asynccontextmanager
 async def serving(
-    client: Client, settings: Settings, stop: Callable[[], None]
+    client: Client, settings: Settings, stop: Callable[[], None], roles: Roles | None = None
 ) -> AsyncIterator[Callable[[], None]]:
     """Answer commands on this connection; `stop` is called when it has to end by itself.
 
@@ -91,6 +96,7 @@ async def serving(
     await writer.load()
     log.info("ledger_loaded", stream=settings.stream.name, position=writer.position)
 
+    standings = roles or Roles()
     failures: list[BaseException] = []
 
     def ended(task: asyncio.Task[None]) -> None:
@@ -105,6 +111,7 @@ async def serving(
 
     tasks = [
         asyncio.create_task(writer.run(), name="writer"),
+        asyncio.create_task(keep_time(writer, clock), name="time"),
         asyncio.create_task(
             watch_stream_settings(client, settings.stream, unsafe), name="stream settings"
         ),
@@ -116,7 +123,7 @@ async def serving(
         async def reply(answer: Reply) -> None:
             await _answer(client, message, answer)
 
-        request = read_request(message.subject, message.data, clock())
+        request = read_request(message.subject, message.data, clock(), standings)
         if isinstance(request, Refused):
             await reply(request)
         else:

@@ -9,9 +9,11 @@ import structlog
 from goal_contracts import codec, commands, fields, subjects
 from goal_contracts.replies import Reason, Refusal, Refused
 
+from services.ledger.roles import Roles
 from services.ledger.writer import Request
 
 CLOCK_SKEW_MAX_S: Final = 5.0
+EVERYBODY_ADMIN: Final = Roles()
 
 log = structlog.get_logger()
 
@@ -30,10 +32,13 @@ def new_event_id(at: datetime) -> str:
     return str(UUID(int=number))
 
 
-def read_request(subject: str, payload: bytes, now: datetime) -> Request | Refused:
+def read_request(
+    subject: str, payload: bytes, now: datetime, roles: Roles = EVERYBODY_ADMIN
+) -> Request | Refused:
     """The request in a message, or why there is none.
 
-    Organisation and actor are the subject's: the server's permissions make them true.
+    Organisation and actor are the subject's: the server's permissions make them true. What the
+    actor may do is looked up once, here.
     """
     command_id = ""
     try:
@@ -43,6 +48,7 @@ def read_request(subject: str, payload: bytes, now: datetime) -> Request | Refus
         command_id = message.id
         _require_name(message, name)
         command = codec.decode_command(message)
+        standing = roles.of(actor)
         return Request(
             organisation_id=organisation_id,
             actor=actor,
@@ -54,6 +60,9 @@ def read_request(subject: str, payload: bytes, now: datetime) -> Request | Refus
             provenance=message.provenance,
             on_behalf_of=message.on_behalf_of,
             correlation_id=message.correlation_id,
+            role=standing.role,
+            units=standing.units,
+            decided_on=message.decided_on,
         )
     except Refusal as refusal:
         log.info("refused", subject=subject, reason=str(refusal.reason), message=refusal.message)

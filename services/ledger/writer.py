@@ -9,7 +9,7 @@ every decision of the group was made on exact state. Only then are the replies s
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,12 +17,14 @@ import nats.errors
 import structlog
 from goal_contracts import codec, subjects
 from goal_contracts.codec import Recorded
-from goal_contracts.commands import Command
+from goal_contracts.commands import Command, CorrectReadings, RecordCheckIns, RecordReadings
 from goal_contracts.events import Event
+from goal_contracts.fields import Role
 from goal_contracts.replies import Accepted, Reason, Refusal, Refused, Reply
 from msgspec import Struct
+from msgspec.structs import replace
 
-from services.ledger.domain import Asked, Organisation, decide, evolve
+from services.ledger.domain import Asked, Organisation, advise, evolve, facts_due, judge
 from services.ledger.store.log import (
     PAYLOAD_BYTES_MAX,
     AppendFailed,
@@ -58,6 +60,9 @@ class Request(Struct, frozen=True):
     provenance: str | None = None
     on_behalf_of: str | None = None
     correlation_id: str | None = None
+    role: Role = "admin"
+    units: tuple[str, ...] = ()
+    decided_on: int | None = None
 
 
 class Waiting(Struct, frozen=True, eq=False):
@@ -109,6 +114,12 @@ class Writer:
             while len(group) < GROUP_COMMANDS_MAX and not self._waiting.empty():
                 group.append(self._waiting.get_nowait())
             carried = await self._serve(group)
+
+    def facts_due(self, now: datetime) -> Iterator[tuple[str, str, Command]]:
+        """What time alone has made true: organisation, command id and command of each fact."""
+        for organisation_id, organisation in [*self._organisations.items()]:
+            for command_id, command in facts_due(organisation, now):
+                yield organisation_id, command_id, command
 
     async def drain(self, timeout_s: float) -> None:
         """Wait, bounded, until nothing waits any more."""
@@ -230,40 +241,48 @@ class _Stage:
         self._new_event_id = new_event_id
         self.staged: list[Recorded] = []
 
-    def decide(self, group: Sequence[Waiting]) -> list[Reply]:
-        """Replies for as many commands as fit into one commit, in their order."""
-        replies: list[Reply] = []
+    def decide(self, group: Sequence[Waiting]) -> list[Reply | None]:
+        """Replies for as many commands as fit into one commit, in their order; None for a fault."""
+        replies: list[Reply | None] = []
         for waiting in group:
             request = waiting.request
             try:
-                reply, events = self._answer(request)
+                reply, events, followed = self._answer(request)
             except Refusal as refusal:
                 replies.append(_refused(request.command_id, refusal))
                 continue
-            if len(self.staged) + len(events) > GROUP_EVENTS_MAX:
+            except Exception:
+                # A fault of ours: nothing was changed, nothing is invented, and the others go on.
+                log.exception("decision_failed", command_id=request.command_id)
+                replies.append(None)
+                continue
+            if len(self.staged) + len(followed) > GROUP_EVENTS_MAX:
                 break
-            for recorded in events:
+            for recorded in followed:
                 self._stage(recorded)
+            if followed:
+                advice = advise(self._forks[request.organisation_id], events)
+                reply = replace(reply, warnings=advice)
             replies.append(reply)
         return replies
 
-    def _answer(self, request: Request) -> tuple[Accepted, list[Recorded]]:
+    def _answer(self, request: Request) -> tuple[Accepted, tuple[Event, ...], list[Recorded]]:
+        """The reply, without advice yet, and the events that follow, also as they will stand."""
+        organisation = self._organisation(request.organisation_id)
+        last = self._position + len(self.staged)
         first = self._first_answer(request)
         if first is not None:
-            return first, []
-        organisation_id = request.organisation_id
-        events = decide(
-            self._forks.get(organisation_id) or self._committed.get(organisation_id),
-            request.command,
-            Asked(organisation_id, request.actor, request.now, request.import_id),
-        )
-        _require_one_commit(events)
-        last = self._position + len(self.staged)
+            return _with_items_left_out(first, organisation, request, last), (), []
+        decided = judge(organisation, request.command, _asked(request, last))
+        _require_one_commit(decided.events)
         recorded = [
             self._record(event, request, position)
-            for position, event in enumerate(events, start=last + 1)
+            for position, event in enumerate(decided.events, start=last + 1)
         ]
-        return Accepted(request.command_id, last + len(recorded), len(recorded)), recorded
+        reply = Accepted(
+            request.command_id, last + len(recorded), len(recorded), refused=decided.refused
+        )
+        return reply, decided.events, recorded
 
     def _first_answer(self, request: Request) -> Accepted | None:
         """The answer this command id got before, from the log or from this very group."""
@@ -273,6 +292,9 @@ class _Stage:
                 position, count = first
                 return Accepted(request.command_id, position, count)
         return None
+
+    def _organisation(self, organisation_id: str) -> Organisation | None:
+        return self._forks.get(organisation_id) or self._committed.get(organisation_id)
 
     def _stage(self, recorded: Recorded) -> None:
         organisation_id = recorded.organisation_id
@@ -309,6 +331,36 @@ class _Stage:
                 accepted=f"at most {PAYLOAD_BYTES_MAX} bytes in one event",
             )
         return recorded
+
+
+def _asked(request: Request, log_position: int) -> Asked:
+    return Asked(
+        organisation_id=request.organisation_id,
+        actor=request.actor,
+        now=request.now,
+        import_id=request.import_id,
+        role=request.role,
+        units=request.units,
+        decided_on=request.decided_on,
+        log_position=log_position,
+    )
+
+
+def _with_items_left_out(
+    first: Accepted, organisation: Organisation | None, request: Request, last: int
+) -> Accepted:
+    """The first answer with the items it had to leave out: they are not in the log, so ask again.
+
+    What was recorded then is recorded no second time: to those items there is nothing to do.
+    """
+    if not isinstance(request.command, RecordCheckIns | RecordReadings | CorrectReadings):
+        return first
+    # It was up to date then; its own events are what has changed since.
+    asked = replace(_asked(request, last), decided_on=None)
+    try:
+        return replace(first, refused=judge(organisation, request.command, asked).refused)
+    except Refusal:
+        return first
 
 
 def _require_one_commit(events: Sequence[Event]) -> None:
@@ -350,4 +402,4 @@ def _log_outcome(request: Request, reply: Reply | None) -> None:
         case Refused(reason=reason, rule=rule, message=message):
             log.info("refused", reason=str(reason), rule=rule, message=message, **facts)
         case None:
-            log.error("not_answered", why="the outcome is unknown; ask again", **facts)
+            log.error("not_answered", why="a fault; asking again with the same id is safe", **facts)

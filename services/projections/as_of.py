@@ -28,12 +28,14 @@ from goal_contracts.queries import (
     Moment,
     ObjectiveCard,
     Reflects,
+    UnitCard,
 )
 from msgspec import Struct
 from msgspec.structs import replace
 
 from services.projections.view_store.reader import Goal, Reader
-from services.projections.views import standing
+from services.projections.views import advised, standing
+from services.projections.views.course import Course, course_of
 from services.projections.views.current import (
     CycleState,
     KpiState,
@@ -42,10 +44,11 @@ from services.projections.views.current import (
 )
 from services.projections.views.days import end_of_day, local_day, start_of_day
 from services.projections.views.rows import CheckInRow, ReadingRow
-from services.projections.views.standing import Span
 
 POSITION_MAX: Final = 2**63 - 1
 DAY_LENGTH: Final = len("2022-01-31")
+MISSED_MAX: Final = 100
+"""Of a KPI's missed periods, at most so many are named."""
 BEFORE_EVERYTHING: Final = datetime(1, 1, 2, tzinfo=UTC)
 TICK: Final = timedelta(microseconds=1)
 
@@ -141,39 +144,59 @@ class Picture:
         self._organisation = organisation
         self._seen = seen_from
         self._cycles: dict[str, CycleState] = {}
+        self._courses: dict[str, Course] = {}
         self._readings: dict[tuple[str, str], ReadingRow | None] = {}
 
     def cycles(self, goals: Iterable[Goal]) -> list[CycleCard]:
-        """Cycles with their pace."""
-        cards = [goal.state.card for goal in goals if isinstance(goal.state, CycleState)]
+        """Cycles with their pace, and the bands their scores are read by."""
+        states = [goal.state for goal in goals if isinstance(goal.state, CycleState)]
+        courses = [self._course_of(state) for state in states]
         return [
-            replace(card, expected_pace=standing.pace(self._span(card), self._seen.as_of))
-            for card in cards
+            replace(
+                state.card,
+                expected_pace=standing.pace(course, self._seen.as_of),
+                bands=course.policy.bands,
+                policy=state.policy,
+            )
+            for state, course in zip(states, courses, strict=True)
         ]
 
     def objectives(self, goals: Sequence[Goal]) -> list[ObjectiveCard]:
-        """Objectives with the progress of their key results."""
-        self._load_cycles(goals)
-        parts: dict[str, list[KeyResultCard]] = defaultdict(list)
-        names = [(goal.cycle_id, goal.goal_id) for goal in goals]
-        for card in self.key_results(
-            self._reader.key_results_of(self._organisation_id, names, self._seen.structure)
-        ):
-            parts[card.objective_id].append(card)
+        """Objectives with the progress of their key results, and of what is aligned to them."""
+        return [objective for objective, _ in self.objectives_with_key_results(goals)]
+
+    def objectives_with_key_results(
+        self, goals: Sequence[Goal]
+    ) -> list[tuple[ObjectiveCard, list[KeyResultCard]]]:
+        """The same, each with its key results."""
+        key_results = self._key_results_of(goals)
+        progress = self._progress(goals, key_results, frozenset())
+        units = self._units(goals)
+        pursued = self._pursued(goals)
         return [
-            standing.objective_as_it_stood(
-                goal.state,
-                parts[goal.goal_id],
-                self._span(self._cycles[goal.cycle_id].card),
-                self._seen.as_of,
+            (
+                self._objective(
+                    goal.state,
+                    key_results[goal.goal_id],
+                    progress[goal.goal_id],
+                    units.get(goal.state.unit_id),
+                    pursued.get((goal.cycle_id, goal.state.unit_id), 0),
+                ),
+                key_results[goal.goal_id],
             )
             for goal in goals
             if isinstance(goal.state, ObjectiveCard)
         ]
 
     def key_results(self, goals: Sequence[Goal]) -> list[KeyResultCard]:
-        """Key results with the check-in or reading that counted, and their progress."""
+        """Key results with the check-in or reading that counted, their progress and health."""
         self._load_cycles(goals)
+        objectives = self._reader.states(
+            self._organisation_id,
+            "objective",
+            [goal.objective_id for goal in goals],
+            self._seen.structure,
+        )
         check_ins = self._reader.check_ins(
             self._organisation_id,
             [goal.goal_id for goal in goals],
@@ -181,39 +204,155 @@ class Picture:
             self._seen.as_of,
         )
         return [
-            self._key_result(goal.state, check_ins.get(goal.goal_id, ()), goal.cycle_id)
+            self._key_result(goal.state, objective, check_ins.get(goal.goal_id, ()), goal.cycle_id)
             for goal in goals
             if isinstance(goal.state, KeyResultCard)
+            and isinstance(objective := objectives[goal.objective_id], ObjectiveCard)
         ]
 
     def kpis(self, goals: Iterable[Goal]) -> list[KpiCard]:
-        """KPIs with the definition in force and the reading that counted."""
+        """KPIs with the definition in force, the reading that counted, and their health."""
         return [self._kpi(goal.state) for goal in goals if isinstance(goal.state, KpiState)]
 
-    def _kpi(self, kpi: KpiState) -> KpiCard:
-        in_force = definition_on(kpi.versions, local_day(self._seen.as_of, self._organisation.zone))
-        row = self._reader.counting_reading(
-            self._organisation_id, kpi.card.kpi_id, self._seen.known, self._seen.as_of
+    def _key_results_of(self, goals: Sequence[Goal]) -> dict[str, list[KeyResultCard]]:
+        """The key results of some objectives, by objective."""
+        found: dict[str, list[KeyResultCard]] = defaultdict(list)
+        names = [(goal.cycle_id, goal.goal_id) for goal in goals]
+        for card in self.key_results(
+            self._reader.key_results_of(self._organisation_id, names, self._seen.structure)
+        ):
+            found[card.objective_id].append(card)
+        return found
+
+    def _objective(
+        self,
+        card: ObjectiveCard,
+        key_results: Sequence[KeyResultCard],
+        progress: Decimal | None,
+        unit: UnitCard | None,
+        pursued: int,
+    ) -> ObjectiveCard:
+        course = self._courses[card.cycle_id]
+        told = standing.objective_as_it_stood(card, key_results, progress, course, self._seen.as_of)
+        return replace(told, advice=advised.on_objective(card, key_results, unit, pursued, course))
+
+    def _key_result(
+        self,
+        card: KeyResultCard,
+        objective: ObjectiveCard,
+        check_ins: Sequence[CheckInRow],
+        cycle_id: str,
+    ) -> KeyResultCard:
+        course = self._courses[cycle_id]
+        told = standing.key_result_as_it_stood(
+            card,
+            objective,
+            standing.standing(check_ins),
+            self._followed(card, cycle_id),
+            course,
+            self._seen.as_of,
         )
+        return replace(told, advice=advised.on_key_result(card, objective, course))
+
+    def _kpi(self, kpi: KpiState) -> KpiCard:
+        kpi_id, today = kpi.card.kpi_id, local_day(self._seen.as_of, self._organisation.zone)
+        in_force = definition_on(kpi.versions, today)
+        bounds = self._organisation_id, kpi_id, self._seen.known, self._seen.as_of
+        row = self._reader.counting_reading(*bounds)
+        missed = self._reader.missed_readings(*bounds, limit=MISSED_MAX)
         return replace(
             kpi.card,
             definition=in_force.definition,
             definition_version=in_force.version,
             reading=None if row is None else standing.reading_card(row, counts=True),
+            health=standing.kpi_health(
+                row, missed[-1].effective_at if missed else None, kpi.versions
+            ),
+            missed=tuple(each.period for each in missed),
+            reviews=standing.reviews_as_they_stood(kpi.card.reviews, today),
         )
 
-    def _key_result(
-        self, card: KeyResultCard, check_ins: Sequence[CheckInRow], cycle_id: str
-    ) -> KeyResultCard:
-        cycle = self._cycles[cycle_id]
-        return standing.key_result_as_it_stood(
-            card,
-            standing.standing(check_ins),
-            self._followed(card, cycle),
-            self._span(cycle.card),
-            self._seen.as_of,
-            self._ceiling_of(cycle),
-        )
+    # ------------------------------------------------------------------ what lies below
+
+    def _progress(
+        self,
+        goals: Sequence[Goal],
+        key_results: dict[str, list[KeyResultCard]],
+        above: frozenset[str],
+    ) -> dict[str, Decimal | None]:
+        """Progress by objective; `above` are those whose progress is being made of it."""
+        self._load_cycles(goals)
+        children: dict[str, list[Decimal | None]] = defaultdict(list)
+        for cycle_id, picture in self._pictures_of_children(goals).items():
+            parents = {
+                reference: goal.goal_id
+                for goal in goals
+                if goal.cycle_id == cycle_id
+                for reference in _named(goal.goal_id, key_results[goal.goal_id])
+            }
+            for goal_id, progress in picture.progress_below(parents, above):
+                children[goal_id].append(progress)
+        return {
+            goal.goal_id: standing.progress_of(
+                key_results[goal.goal_id], children[goal.goal_id], self._courses[goal.cycle_id]
+            )
+            for goal in goals
+        }
+
+    def progress_below(
+        self, parents: dict[str, str], above: frozenset[str]
+    ) -> list[tuple[str, Decimal | None]]:
+        """What published objectives aligned to some goals have reached, each with its parent.
+
+        `parents` are those goals as they are referred to, and the objective each belongs to.
+        """
+        above |= set(parents.values())
+        aligned = self._reader.aligned_to(self._organisation_id, parents, self._seen.structure)
+        goals = [
+            goal
+            for goal in self._reader.goals_by_id(
+                self._organisation_id, "objective", self._seen.structure, aligned
+            )
+            if isinstance(goal.state, ObjectiveCard)
+            and goal.state.state == "published"
+            and goal.goal_id not in above  # a loop would be a broken log, and no end of it
+        ]
+        progress = self._progress(goals, self._key_results_of(goals), above) if goals else {}
+        return [
+            (parent, progress[goal.goal_id])
+            for goal in goals
+            if isinstance(goal.state, ObjectiveCard)
+            for parent in sorted(
+                {parents[each] for each in goal.state.aligned_to if each in parents}
+            )
+        ]
+
+    def _pictures_of_children(self, goals: Iterable[Goal]) -> dict[str, "Picture"]:
+        """For each cycle whose objectives are made of others, from where those are looked at.
+
+        Once a cycle is closed, what lies below it goes on without it: it is seen as it was then.
+        """
+        pictures: dict[str, Picture] = {}
+        for cycle_id in sorted({goal.cycle_id for goal in goals}):
+            if self._courses[cycle_id].policy.roll_up == "key_results":
+                continue
+            card, seen = self._cycles[cycle_id].card, self._seen
+            if card.state != "closed":
+                pictures[cycle_id] = self
+                continue
+            closing = card.closings[-1]
+            then = Vantage(
+                known=min(seen.known, closing.position),
+                structure=min(seen.structure, closing.position),
+                as_of=min(seen.as_of, closing.at),
+                known_at=min(seen.known_at, closing.at),
+            )
+            pictures[cycle_id] = Picture(
+                self._reader, self._organisation_id, self._organisation, then
+            )
+        return pictures
+
+    # ------------------------------------------------------------------ what is around
 
     def _load_cycles(self, goals: Iterable[Goal]) -> None:
         missing = {goal.cycle_id for goal in goals} - self._cycles.keys()
@@ -221,26 +360,52 @@ class Picture:
         for cycle_id, state in states.items():
             if isinstance(state, CycleState):
                 self._cycles[cycle_id] = state
+                self._courses[cycle_id] = self._course_of(state)
 
-    def _span(self, cycle: CycleCard) -> Span:
-        return standing.span_of(cycle, self._organisation.zone)
+    def _course_of(self, cycle: CycleState) -> Course:
+        return course_of(cycle, self._organisation.policy, self._organisation.zone)
 
-    def _followed(self, card: KeyResultCard, cycle: CycleState) -> ReadingRow | None:
+    def _units(self, goals: Iterable[Goal]) -> dict[str, UnitCard]:
+        ids = {goal.state.unit_id for goal in goals if isinstance(goal.state, ObjectiveCard)}
+        states = self._reader.states(self._organisation_id, "unit", ids, self._seen.structure)
+        return {key: state for key, state in states.items() if isinstance(state, UnitCard)}
+
+    def _pursued(self, goals: Iterable[Goal]) -> dict[tuple[str, str], int]:
+        """How many objectives the units have in those cycles where it is looked at (R5)."""
+        units: dict[str, set[str]] = defaultdict(set)
+        for goal in goals:
+            course = self._courses[goal.cycle_id]
+            if isinstance(goal.state, ObjectiveCard) and not course.is_over:
+                units[goal.cycle_id].add(goal.state.unit_id)
+        return {
+            (cycle_id, unit_id): count
+            for cycle_id, unit_ids in units.items()
+            if self._courses[cycle_id].policy.counts != "off"
+            for unit_id, count in self._reader.objectives_pursued(
+                self._organisation_id, cycle_id, unit_ids, self._seen.structure
+            ).items()
+        }
+
+    def _followed(self, card: KeyResultCard, cycle_id: str) -> ReadingRow | None:
         """The reading that counts for a key result linked to a KPI: one inside the cycle (R25)."""
         if not isinstance(card.measure, KpiLinked):
             return None
-        key = card.measure.kpi_id, cycle.card.cycle_id
+        key = card.measure.kpi_id, cycle_id
         if key not in self._readings:
-            span = self._span(cycle.card)
+            course = self._courses[cycle_id]
             self._readings[key] = self._reader.counting_reading(
                 self._organisation_id,
                 card.measure.kpi_id,
                 self._seen.known,
-                min(self._seen.as_of, span.last),
-                since=span.start,
+                min(self._seen.as_of, course.last),
+                since=course.start,
             )
         return self._readings[key]
 
-    def _ceiling_of(self, cycle: CycleState) -> Decimal:
-        """What progress is held to: as the cycle pinned it, before that as it stood (R20)."""
-        return (cycle.policy or self._organisation.policy).progress_ceiling
+
+def _named(objective_id: str, key_results: Iterable[KeyResultCard]) -> list[str]:
+    """An objective and its key results, as others refer to them when they serve them."""
+    return [
+        f"objective/{objective_id}",
+        *(f"key_result/{each.key_result_id}" for each in key_results),
+    ]

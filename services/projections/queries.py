@@ -24,10 +24,14 @@ from goal_contracts.queries import (
     AsOf,
     Change,
     Changes,
+    CommentCard,
+    CycleReport,
     Events,
     ExportView,
     Goals,
     History,
+    Moment,
+    OrganisationCard,
     Position,
     Query,
     QueryRefused,
@@ -35,6 +39,7 @@ from goal_contracts.queries import (
     ReadingSeries,
     Replay,
     ReplayedEvent,
+    Report,
     UnitCard,
     ViewPage,
     ViewPosition,
@@ -52,10 +57,12 @@ from services.projections.as_of import (
     vantage,
 )
 from services.projections.feed import Feed
+from services.projections.report import parts_of, told
 from services.projections.view_store import schema
 from services.projections.view_store.reader import FIRST, Goal, Key, Reader, reading
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
+from services.projections.views.course import course_of
 from services.projections.views.current import CycleState, OrganisationState
 
 AT_LEAST_WAIT_S: Final = 10.0
@@ -176,6 +183,8 @@ class _Asked:
                     return self._readings(query, limit)
                 case Replay():
                     return self._replay(query, limit)
+                case CycleReport():
+                    return self._report(query, limit)
                 case ExportView():
                     return self._export(query, limit)
                 case Position():
@@ -203,6 +212,7 @@ class _Asked:
         for kind, goal_id in filters.items():
             self._require(kind, goal_id, seen.known)
 
+        comments = self._comments(query, seen, limit)
         page: dict[str, list[Goal]] = {kind: [] for kind in KINDS}
         cursor = None
         for kind in KINDS[KINDS.index(first) :]:
@@ -218,12 +228,27 @@ class _Asked:
         units = (goal.state for goal in page["unit"])
         return Goals(
             reflects=seen.reflects,
+            organisation=None if filters else self._organisation_card(seen),
             units=tuple(unit for unit in units if isinstance(unit, UnitCard)),
             cycles=tuple(picture.cycles(page["cycle"])),
             objectives=tuple(picture.objectives(page["objective"])),
             key_results=tuple(picture.key_results(page["key_result"])),
             kpis=tuple(picture.kpis(page["kpi"])),
+            comments=comments,
             cursor=cursor,
+        )
+
+    def _comments(self, query: AsOf, seen: Vantage, limit: int) -> tuple[CommentCard, ...]:
+        """The last comments on the one goal asked for."""
+        if query.goal is None or query.cursor is not None:
+            return ()
+        kind, _, goal_id = query.goal.partition("/")
+        rows = self._reader.comments(
+            self._organisation_id, kind, goal_id, seen.structure, limit=limit
+        )
+        return tuple(
+            CommentCard(row.actor, row.known_at, msgspec.json.decode(row.now or b'""', type=str))
+            for row in rows
         )
 
     def _goals(
@@ -409,7 +434,7 @@ class _Asked:
         cycle = states.get(cycle_id)
         if not kpi_ids or not isinstance(cycle, CycleState):
             return own
-        span = standing.span_of(cycle.card, zone)
+        span = course_of(cycle, self._organisation().policy, zone)
         change = schema.change.c
         followed = select(change.position).where(
             change.organisation_id == self._organisation_id,
@@ -418,6 +443,36 @@ class _Asked:
             change.effective_at.between(span.start, span.last),
         )
         return or_(own, event.position.in_(followed))
+
+    def _report(self, query: CycleReport, limit: int) -> Report:
+        zone, start = self._organisation().zone, 0
+        if query.cursor is None:
+            as_of = query.as_of
+            if (query.as_of, query.known_at) == (None, None):
+                as_of = self._closing(query.cycle)
+            seen = vantage(
+                self._reader, self._organisation_id, zone, as_of, query.known_at, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, 1)
+            start = max(_whole(key[0]), 0)
+        goal = next(iter(self._by_id("cycle", [query.cycle], seen, FIRST)), None)
+        if goal is None or not isinstance(goal.state, CycleState):
+            raise CannotAnswer(
+                "not_found", f"there was no cycle {query.cycle} up to position {seen.structure}"
+            )
+        parts = parts_of(self._reader, self._organisation_id, goal.state, seen)
+        end = start + limit
+        cursor = _cursor(seen, end) if end < len(parts) else None
+        return told(parts[start:end], goal, self._picture(seen), seen, cursor)
+
+    def _closing(self, cycle_id: str) -> Moment | None:
+        """The closing of a cycle that is closed."""
+        states = self._reader.states(self._organisation_id, "cycle", [cycle_id], POSITION_MAX)
+        cycle = states.get(cycle_id)
+        if not isinstance(cycle, CycleState) or cycle.card.state != "closed":
+            return None
+        return f"@{cycle.card.closings[-1].position}"
 
     def _export(self, query: ExportView, limit: int) -> ViewPage:
         view = schema.VIEWS.get(query.view)
@@ -459,6 +514,12 @@ class _Asked:
         state = states.get(self._organisation_id)
         return state if isinstance(state, OrganisationState) else None
 
+    def _organisation_card(self, seen: Vantage) -> OrganisationCard | None:
+        state = self._organisation_at(seen.structure)
+        if state is None:
+            return None
+        return OrganisationCard(self._organisation_id, state.name, state.zone, state.policy)
+
     def _picture(self, seen: Vantage) -> Picture:
         organisation = self._organisation_at(seen.structure) or self._organisation()
         return Picture(self._reader, self._organisation_id, organisation, seen)
@@ -489,7 +550,7 @@ def _read(subject: str, payload: bytes) -> tuple[str, Query]:
 
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings():
+        case AsOf() | Readings() | CycleReport():
             return query.as_of, query.known_at
         case Replay():
             return (query.end,)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import msgspec
-from goal_contracts.events import KpiDefinition
+from goal_contracts.events import Band, KpiBands, KpiDefinition
 from goal_contracts.measures import Count, Metric, Milestone
 from goal_contracts.queries import (
     Change,
@@ -17,8 +17,10 @@ from goal_contracts.queries import (
     ReadingCard,
     ReadingSeries,
     Reflects,
+    ReviewCard,
     UnitCard,
 )
+from goal_contracts.replies import Warned
 
 
 def at(day: str, time: str = "09:00") -> datetime:
@@ -34,6 +36,15 @@ REFLECTS = Reflects(
 )
 ERRORS_WERE = Metric(unit="%", baseline=Decimal("2.10"), target=Decimal("0.5"))
 ERRORS = Metric(unit="%", baseline=Decimal("2.10"), target=Decimal("0.9"))
+
+REVIEWS = (
+    ReviewCard(
+        "breach-2025-07-31", "cleo", date(2025, 8, 26), at("2025-08-12"),
+        reason="the reading is in breach", closed_at=at("2025-08-20"),
+        decision="recovery_objective", objective_id="o-3", decision_reason="The probe was blind",
+    ),
+    ReviewCard("probe", "ben", date(2025, 9, 20), at("2025-09-01"), overdue=True),
+)  # fmt: skip
 
 GOALS = Goals(
     reflects=REFLECTS,
@@ -67,11 +78,12 @@ GOALS = Goals(
     objectives=(
         ObjectiveCard(
             "o-1", "2025", "acme", "Be the shop people trust", "ada", "aspirational", "published",
-            20, progress=Decimal("0.5"),
+            20, progress=Decimal("0.5"), health="outdated",
         ),
         ObjectiveCard(
             "o-2", "2025-Q3", "shop", "Make the checkout reliable", "ben", "committed",
             "published", 21, aligned_to=("objective/o-1",), progress=Decimal("0.708333"),
+            health="on_track",
         ),
         ObjectiveCard(
             "o-3", "2025-Q3", "shop", "Hear of trouble before our customers do", "cleo",
@@ -87,12 +99,14 @@ GOALS = Goals(
             "kr-1", "o-1", "Shops abroad that use our checkout", "ada",
             Count(unit="shops", of=10), Decimal(1), 22, value=Decimal(5),
             value_at=at("2025-09-01"), progress=Decimal("0.5"), confidence=6, status="at_risk",
+            health="outdated", check_in_timing="overdue",
         ),
         KeyResultCard(
             "kr-2", "o-2", "Failed payments among all payments, measured over a week", "ben",
             ERRORS, Decimal(2), 400, original_measure=ERRORS_WERE, value=Decimal("1.25"),
             value_at=at("2025-09-20"), progress=Decimal("0.708333"), confidence=7,
-            status="on_track",
+            status="on_track", health="on_track", check_in_timing="late",
+            value_origin="corrected", progress_origin="computed",
         ),
         KeyResultCard(
             "kr-3", "o-2", "A second payment provider is live", "cleo", Milestone(), Decimal(1), 26,
@@ -101,7 +115,8 @@ GOALS = Goals(
         KeyResultCard(
             "kr-4", "o-3", "Alerts that nobody needed to act on", "cleo",
             Metric(unit="per week", baseline=Decimal(40), target=Decimal(10)), Decimal(1), 31,
-            progress=Decimal(0), status="off_track",
+            progress=Decimal(0), status="off_track", health="off_track",
+            advice=(Warned("R10", "all weights are 0, so that no key result counts"),),
         ),
         KeyResultCard(
             "kr-5", "o-4", "Gift cards sold", "ben", Count(unit="cards", of=500), Decimal(1), 27,
@@ -114,8 +129,9 @@ GOALS = Goals(
             KpiDefinition(
                 name="Uptime of the shop", unit="%", direction="higher", frequency="monthly",
                 source="probe", target=Decimal("99.9"),
+                bands=KpiBands(Band(low=Decimal("99.9")), Band(low=Decimal("99.5"))),
             ),
-            1, 40,
+            1, 40, health="healthy", reviews=REVIEWS,
             reading=ReadingCard(
                 "2025-08-01/2025-08-31", "probe", at("2025-08-31", "21:59"), 390,
                 at("2025-09-01"), at("2025-09-01"), "cleo", "recorded", value=Decimal("99.95"),

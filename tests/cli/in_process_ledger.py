@@ -7,7 +7,7 @@ from goal_contracts.codec import CommandMessage, Recorded
 from goal_contracts.events import Event
 from goal_contracts.replies import Accepted, Refusal, Refused, Reply
 
-from services.ledger.domain import Asked, Organisation, decide, evolve
+from services.ledger.domain import Asked, Organisation, advise, evolve, judge
 
 TODAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
 """When the tests' imports are made."""
@@ -42,11 +42,17 @@ class InProcessLedger:
         known_at = message.known_at or TODAY
         try:
             command = codec.decode_command(message)
-            asked = Asked(organisation_id, actor, known_at.astimezone(UTC), message.import_id)
-            decided = decide(self.organisation, command, asked)
+            asked = Asked(
+                organisation_id,
+                actor,
+                known_at.astimezone(UTC),
+                message.import_id,
+                decided_on=message.decided_on,
+            )
+            decided = judge(self.organisation, command, asked)
         except Refusal as refusal:
             return Refused(message.id, refusal.reason, refusal.message, refusal.rule, refusal.seen)
-        for event in decided:
+        for event in decided.events:
             recorded = Recorded(
                 position=len(self.events) + 1,
                 event_id=f"e-{len(self.events) + 1}",
@@ -64,7 +70,14 @@ class InProcessLedger:
             )
             self.organisation = evolve(self.organisation, recorded)
             self.events.append(recorded)
-        return Accepted(message.id, len(self.events), len(decided))
+        assert self.organisation is not None
+        return Accepted(
+            message.id,
+            len(self.events),
+            len(decided.events),
+            advise(self.organisation, decided.events),
+            decided.refused,
+        )
 
     def recorded(self, kind: type[Event]) -> list[Recorded]:
         """Every event of a kind."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 from goal_contracts.codec import CommandMessage
-from goal_contracts.replies import Accepted, Reason, Refused, Reply
+from goal_contracts.replies import Accepted, Reason, Refused, RefusedItem, Reply, Warned
 
 from tests.cli.running import FakeSystem
 
@@ -91,3 +91,51 @@ def test_no_answer_ends_it_as_unreachable(nats_url: str) -> None:
         result = running.goal_ledger("command", "-", "--wait", "0.3", input=FILE)
     assert result.exit_code == 3
     assert result.stderr.startswith("unreachable: the ledger gave no answer within ")
+
+
+BULK = """\
+{"type": "PublishObjective", "data": {"objective_id": "o-1"}, "decided_on": 7}
+{"type": "RecordCheckIns", "data": {"check_ins": [], "mode": "per_item"}}
+"""
+
+
+def with_advice(_actor: str, command: CommandMessage) -> Reply:
+    if command.type == "PublishObjective":
+        advice = Warned("R5", "the objective has 1 key result; 2 to 5 are usual")
+        return Accepted(command.id, position=8, events=1, warnings=(advice,))
+    left_out = RefusedItem(
+        1, Reason.VALUE_DOES_NOT_FIT, "2 is no milestone", rule="R11", accepted="0 or 1"
+    )
+    return Accepted(command.id, position=10, events=2, refused=(left_out,))
+
+
+def test_warnings_and_items_left_out_stand_below_their_reply(nats_url: str) -> None:
+    with FakeSystem(nats_url, "sending", reply=with_advice) as running:
+        result = running.goal_ledger("command", "-", input=BULK)
+    assert result.stdout.splitlines() == [
+        "    1  PublishObjective  accepted @8",
+        "        warning (R5): the objective has 1 key result; 2 to 5 are usual",
+        "    2  RecordCheckIns  accepted @9 to @10",
+        ("        item 1 left out value_does_not_fit (R11): 2 is no milestone; accepted: 0 or 1"),
+    ]
+    # What was left out is not in the ledger: nobody should take it for done.
+    assert result.exit_code == 1
+
+
+def test_a_warning_alone_is_no_failure(nats_url: str) -> None:
+    with FakeSystem(nats_url, "sending", reply=with_advice) as running:
+        result = running.goal_ledger("command", "-", input=BULK.splitlines()[0])
+    assert result.exit_code == 0
+    assert running.sent[0][1].decided_on == 7
+
+
+def test_programs_read_warnings_and_items_too(nats_url: str) -> None:
+    with FakeSystem(nats_url, "sending", reply=with_advice) as running:
+        as_json = running.goal_ledger("command", "-", "--format", "json", input=BULK)
+        as_csv = running.goal_ledger("command", "-", "--format", "csv", input=BULK)
+    published, recorded = map(msgspec.json.decode, as_json.stdout.splitlines())
+    assert published["warnings"][0]["rule"] == "R5"
+    assert recorded["left_out"][0]["item"] == 1
+    first, second = csv.DictReader(io.StringIO(as_csv.stdout))
+    assert first["warnings"] == "(R5): the objective has 1 key result; 2 to 5 are usual"
+    assert second["left_out"].startswith("1: value_does_not_fit (R11): 2 is no milestone")

@@ -36,12 +36,14 @@ def test_another_organisation_gives_another_id() -> None:
 def test_what_a_line_says_of_itself_comes_first() -> None:
     (line,) = lines(
         b'{"id": "c-9", "type": "CheckIn", "data": {}, "actor": "ben", "organisation": "other",'
-        b' "import_id": "i-1", "known_at": "2025-07-14T09:00:00+02:00", "provenance": "okrs.md:3"}'
+        b' "import_id": "i-1", "known_at": "2025-07-14T09:00:00+02:00", "provenance": "okrs.md:3",'
+        b' "decided_on": 214}'
     )
     assert isinstance(line, Addressed)
     assert (line.actor, line.organisation) == ("ben", "other")
     assert (line.message.id, line.message.import_id) == ("c-9", "i-1")
     assert line.message.provenance == "okrs.md:3"
+    assert line.message.decided_on == 214
     assert str(line.message.known_at) == "2025-07-14 09:00:00+02:00"
 
 

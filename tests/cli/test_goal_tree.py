@@ -1,7 +1,11 @@
 """Goals as people see them: readable in 80 columns, and told in full where there is room."""
 
+import re
+from decimal import Decimal
+
 import msgspec
-from goal_contracts.queries import Goals
+from goal_contracts.events import Ratio, Sum
+from goal_contracts.queries import CommentCard, Goals
 from rich.console import Console, Group, RenderableType
 
 from services.cli import goal_tree, history, readings
@@ -48,11 +52,12 @@ def test_cycles_and_units_are_headings_the_year_before_its_quarter() -> None:
 def test_a_key_result_stands_below_its_objective_with_its_numbers() -> None:
     shown = tree(WIDE)
     place = next(at for at, line in enumerate(shown) if "Make the checkout reliable" in line)
-    errors, provider = shown[place + 1 : place + 3]
-    assert shown[place].split()[-5:] == ["committed", "71", "%", "ben", "o-2"]
+    errors, origin, provider = shown[place + 1 : place + 4]
+    assert shown[place].split()[-7:] == ["committed", "71", "%", "on", "track", "ben", "o-2"]
     assert errors.startswith("    Failed payments among all payments, measured over a week  ")
-    assert "2.1 → 0.9 % (was 0.5)  1.25   71 %  on track 7/10  ben" in errors
-    assert provider.split()[-8:] == ["done", "or", "not", "done", "100", "%", "cleo", "kr-3"]
+    assert re.search(r"2\.1 → 0\.9 % \(was 0\.5\) +1\.25 +71 %  on track 7/10 late  ben", errors)
+    assert origin.strip() == "(corrected)"
+    assert provider.split()[-6:] == ["done", "100", "%", "pending", "cleo", "kr-3"]
 
 
 def test_an_aligned_objective_stands_below_the_one_it_serves() -> None:
@@ -69,7 +74,78 @@ def test_what_was_dropped_stays_visible() -> None:
 
 def test_indicators_show_the_reading_that_counted() -> None:
     (line,) = [line for line in tree(WIDE) if "Uptime of the shop" in line]
-    assert line.split()[-6:] == ["99.9", "99.95", "%", "2025-08", "cleo", "uptime"]
+    assert line.split()[-7:] == ["99.9", "99.95", "%", "2025-08", "healthy", "cleo", "uptime"]
+
+
+def test_an_open_review_stands_below_its_indicator_until_it_is_decided() -> None:
+    reviews = [line.strip() for line in tree(WIDE) if "review " in line]
+    assert reviews == ["review probe by ben, due 2025-09-20, overdue"]
+
+
+def test_an_indicator_without_bands_has_no_health() -> None:
+    (kpi,) = answers.GOALS.kpis
+    definition = msgspec.structs.replace(kpi.definition, bands=None)
+    bare = msgspec.structs.replace(kpi, definition=definition, health="no_data")
+    shown = tree(WIDE, Goals(reflects=answers.REFLECTS, kpis=(bare,)))
+    assert not any("no data" in line for line in shown)
+
+
+def test_silence_is_outdated_and_not_green() -> None:
+    (shops,) = [line for line in tree(WIDE) if line.strip().startswith("Shops abroad")]
+    assert shops.split()[-4:] == ["outdated", "6/10", "ada", "kr-1"]
+
+
+def test_advice_stands_below_what_it_is_on() -> None:
+    shown = tree(WIDE)
+    place = next(at for at, line in enumerate(shown) if "Alerts that nobody" in line)
+    assert shown[place + 1].strip() == "(R10: all weights are 0, so that no key result counts)"
+
+
+def test_an_adjusted_score_and_an_outcome_are_told() -> None:
+    objective = msgspec.structs.replace(
+        answers.GOALS.objectives[1],
+        outcome="partial",
+        score=Decimal("0.80"),
+        score_origin="adjusted",
+    )
+    shown = tree(WIDE, Goals(reflects=answers.REFLECTS, objectives=(objective,)))
+    assert any("partial 0.8 (adjusted)" in line for line in shown)
+
+
+def test_comments_on_the_one_goal_asked_for_come_last() -> None:
+    said = CommentCard("ines", answers.at("2025-09-02"), "Who runs the probe?")
+    goals = msgspec.structs.replace(answers.GOALS, comments=(said,))
+    assert tree(NARROW, goals)[-1] == "2025-09-02 09:00 UTC  ines: Who runs the probe?"
+
+
+def test_a_series_tells_its_bands_its_health_and_its_reviews() -> None:
+    shown = seen(readings.drawn(answers.SERIES, is_wide=True), WIDE)
+    assert shown[2:5] == [
+        "healthy (healthy from 99.9, a warning from 99.5)",
+        (
+            "review breach-2025-07-31 by cleo: recovery objective o-3, 2025-08-20"
+            " (The probe was blind)"
+        ),
+        "review probe by ben, due 2025-09-20, overdue",
+    ]
+
+
+def test_a_computed_series_tells_what_it_is_made_of() -> None:
+    ratio = Ratio("good", "all", Decimal(100))
+    definition = msgspec.structs.replace(answers.SERIES.kpi.definition, formula=ratio)
+    kpi = msgspec.structs.replace(answers.SERIES.kpi, definition=definition)
+    series = msgspec.structs.replace(
+        answers.SERIES,
+        kpi=kpi,
+        readings=(msgspec.structs.replace(answers.SERIES.readings[2], origin="computed"),),
+    )
+    shown = seen(readings.drawn(series, is_wide=True), WIDE)
+    assert shown[1].endswith("computed from good and all")
+    assert "99.95  computed" in shown[-1]
+    total = msgspec.structs.replace(definition, formula=Sum(("a", "b", "c")))
+    kpi = msgspec.structs.replace(kpi, definition=total)
+    shown = seen(readings.drawn(msgspec.structs.replace(series, kpi=kpi), is_wide=True), WIDE)
+    assert shown[1].endswith("computed from a and b and c")
 
 
 def test_a_key_result_whose_objective_was_not_asked_for_is_shown() -> None:

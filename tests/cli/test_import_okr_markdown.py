@@ -2,16 +2,19 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
+from goal_contracts import codec, commands
 from goal_contracts.codec import Recorded
+from goal_contracts.commands import Command
 from goal_contracts.events import (
     CheckedIn,
     CycleActivated,
+    CycleClosed,
     CycleGradingStarted,
     KeyResultAdded,
     KeyResultReworded,
@@ -19,6 +22,7 @@ from goal_contracts.events import (
     ObjectiveReassigned,
     UnitDefined,
 )
+from goal_contracts.replies import Accepted
 
 from services.cli import importing
 from services.cli.errors import WrongUsage
@@ -264,3 +268,106 @@ async def test_importing_the_same_history_again_records_nothing(shared_data: Pat
     ledger = InProcessLedger()
     await importing.send(ledger, history(*read(source)).history)
     assert (await importing.send(ledger, history(*read(source)).history)).already_imported
+
+
+class Secretary:
+    """Asks what people would ask once their history is in, each command under an id of its own."""
+
+    def __init__(self, ledger: InProcessLedger) -> None:
+        self.ledger = ledger
+        self.asked = 0
+
+    def __call__(self, command: Command) -> Accepted:
+        self.asked += 1
+        message = codec.command_message(command, command_id=f"judging-{self.asked}")
+        reply = self.ledger.answer("source", "secretary", message)
+        assert isinstance(reply, Accepted), reply
+        return reply
+
+
+@pytest.mark.real_data
+async def test_a_quarter_is_judged_closed_reopened_closed_again_and_carried_over(
+    shared_data: Path,
+) -> None:
+    quarter, following = "2019-Q1", "2019-Q2"
+    ledger = InProcessLedger()
+    imported = history(*read(shared_data / "srcd-okrs" / "history.jsonl")).history
+    await importing.send(ledger, msgspec.structs.replace(imported, organisation_id="source"))
+    organisation, ask = ledger.organisation, Secretary(ledger)
+    assert organisation is not None
+    objectives = [each for each in organisation.objectives.values() if each.cycle_id == quarter]
+    # What nobody finished writing was never promised.
+    for objective in objectives:
+        if objective.state == "draft":
+            ask(commands.DropObjective(objective.objective_id, reason="never finished"))
+    published = [each.objective_id for each in objectives if each.state == "published"]
+    results = {each: organisation.live_key_results(each) for each in published}
+    assert (len(published), sum(map(len, results.values()))) == (21, 59)
+
+    # The first objective of which something is left to do goes on in the next quarter.
+    carried = next(
+        objective_id
+        for objective_id in published
+        if not all(organisation.counted_value(each) for each in results[objective_id])
+    )
+    goes_on = [
+        commands.CarriedKeyResult(each.key_result_id, f"next-{number}")
+        for number, each in enumerate(results[carried])
+        if not organisation.counted_value(each)
+    ]
+    ask(
+        commands.PlanCycle(
+            following, following, "quarterly", date(2019, 4, 1), date(2019, 6, 30), activate=False
+        )
+    )
+    ask(commands.CarryOverObjective(carried, "next", following, tuple(goes_on)))
+
+    # All others are judged: what was ticked has been reached, the rest not.
+    unjudged = 0
+    for objective_id in published:
+        if objective_id == carried:
+            continue
+        for number, each in enumerate(results[objective_id]):
+            if number == 0 and unjudged == 0 and len(results[objective_id]) > 1:
+                ask(commands.WaiveKeyResult(each.key_result_id, reason="nobody remembers"))
+                unjudged += 1
+            else:
+                ask(commands.GradeKeyResult(each.key_result_id))
+        reached = [organisation.counted_value(each) or 0 for each in results[objective_id]]
+        outcome = "achieved" if all(reached) else "partial" if any(reached) else "missed"
+        ask(commands.GradeObjective(objective_id, outcome))  # type: ignore[arg-type] # one of three
+    ask(commands.RecordRetrospective(quarter, learned="Fewer boxes", celebrate="All those ticks"))
+    ask(commands.CloseCycle(quarter))
+    first = organisation.cycles[quarter]
+    assert first.state == "closed"
+
+    ask(commands.ReopenCycle(quarter, reason="one box was ticked too late"))
+    again = next(
+        each
+        for objective_id in published
+        if objective_id != carried
+        for each in organisation.live_key_results(objective_id)
+        if each.score == 0
+    )
+    ask(
+        commands.GradeKeyResult(again.key_result_id, score=Decimal(1), reason="it was done in time")
+    )
+    ask(commands.GradeObjective(again.objective_id, "achieved"))
+    ask(commands.CloseCycle(quarter))
+
+    closings = [each.event for each in ledger.recorded(CycleClosed)]
+    assert [each.cycle_id for each in closings if isinstance(each, CycleClosed)] == [quarter] * 2
+    before, after = (each.aspirational_score for each in closings if isinstance(each, CycleClosed))
+    assert before is not None
+    assert after is not None
+    assert before < after
+    went_on = organisation.objectives["next"]
+    assert (went_on.cycle_id, went_on.drafted.carried_from) == (following, carried)
+    assert organisation.objectives[carried].state == "carried"
+    assert {each.key_result_id for each in organisation.live_key_results("next")} == {
+        each.carried_to for each in goes_on
+    }
+    assert all(
+        not organisation.live_check_ins(each.key_result_id)
+        for each in organisation.live_key_results("next")
+    )

@@ -5,17 +5,34 @@ import re
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import pytest
-from goal_contracts.events import KpiDefined, KpiReadingCorrected, KpiReadingRecorded, UnitDefined
+from goal_contracts.commands import DefineKpi
+from goal_contracts.events import (
+    Band,
+    KpiBands,
+    KpiDefined,
+    KpiHealthChanged,
+    KpiReadingCorrected,
+    KpiReadingRecorded,
+    KpiReviewOpened,
+    Ratio,
+    UnitDefined,
+)
+from goal_contracts.fields import KpiHealth
+from msgspec import Struct
 
 from services.cli import importing
+from services.cli.csv_readings import files, mapping
 from services.cli.csv_readings import manifest as manifests
 from services.cli.csv_readings.mapping import history_of
 from services.cli.csv_readings.periods import Periods
 from services.cli.errors import WrongUsage
 from services.cli.importing import History, Outcome
-from tests.cli.in_process_ledger import InProcessLedger
+from services.ledger.domain import facts_due
+from services.ledger.domain.formula import COMPUTED
+from tests.cli.in_process_ledger import TODAY, InProcessLedger
 from tests.cli.running import FakeSystem, goal_ledger
 
 pytestmark = pytest.mark.anyio
@@ -246,6 +263,136 @@ async def test_indicators_bring_their_names_directions_and_targets(tmp_path: Pat
     ]
 
 
+BANDED = """
+source = "Office of Numbers"
+actor = "office"
+publications = [{ file = "values.csv", published_at = 2024-06-01T09:00:00Z }]
+
+[organisation]
+name = "Towns"
+
+[unit]
+id = "county"
+name = "County"
+
+[columns]
+period = "year"
+value = "value"
+
+[period]
+kind = "iso"
+
+[kpi]
+id = ["code", "town"]
+name = "{code}, {town}"
+unit = "points"
+direction = "lower"
+frequency = "yearly"
+
+[kpi.bands]
+for_each = "code"
+healthy = 0.5
+warning = 0.9
+"""
+
+
+def banded(folder: Path, direction: str, middle: str = "") -> KpiBands | None:
+    """The bands of ten towns that began with 1 to 10, after a year that only one town has."""
+    manifest = BANDED.replace('"lower"', f'"{direction}"').replace("[kpi]", f"[kpi]\n{middle}")
+    (folder / "towns.toml").write_text(manifest)
+    first = "".join(f"A,t{number},2020,{number}\n" for number in range(1, 11))
+    later = "".join(f"A,t{number},2021,{number * 100}\n" for number in range(1, 11))
+    (folder / "values.csv").write_text(f"code,town,year,value\n{later}A,t1,2019,70\n{first}")
+    commands = [fact.command for fact in read(folder).facts]
+    [bands] = {each.definition.bands for each in commands if isinstance(each, DefineKpi)}
+    return bands
+
+
+def test_bands_come_from_the_first_year_that_many_have(tmp_path: Path) -> None:
+    five, nine, two = Decimal(5), Decimal(9), Decimal(2)
+    assert banded(tmp_path, "lower") == KpiBands(Band(high=five), Band(high=nine))
+    assert banded(tmp_path, "higher") == KpiBands(Band(low=Decimal(6)), Band(low=two))
+
+
+def test_bands_of_a_range_lie_around_its_middle(tmp_path: Path) -> None:
+    # From 4 the ten towns are 0, 1, 1, 2, 2, 3, 3, 4, 5 and 6 away.
+    assert banded(tmp_path, "range", 'midpoint = "4"') == KpiBands(
+        Band(low=Decimal(2), high=Decimal(6)), Band(low=Decimal(-1), high=Decimal(9))
+    )
+    assert banded(tmp_path, "range") is None
+
+
+def test_a_few_peers_say_nothing_about_what_is_usual(tmp_path: Path) -> None:
+    (tmp_path / "towns.toml").write_text(BANDED)
+    rows = "".join(f"A,t{number},2020,{number}\n" for number in range(1, 8))
+    (tmp_path / "values.csv").write_text(f"code,town,year,value\n{rows}")
+    commands = [fact.command for fact in read(tmp_path).facts]
+    assert {each.definition.bands for each in commands if isinstance(each, DefineKpi)} == {None}
+
+
+async def test_of_a_ratio_the_parts_are_read_and_the_ledger_computes_it(tmp_path: Path) -> None:
+    ratio = """
+[rows]
+column = "code"
+only = ["C1"]
+
+[ratio]
+multiplier = "{up}"
+divisor = "{down}"
+places = 2
+numerator = { name = "Above, {town}", unit = "GBP" }
+denominator = { name = "Below, {town}", unit = "heads" }
+"""
+    (tmp_path / "towns.toml").write_text(RATIOS + ratio)
+    (tmp_path / "publications.json").write_text(
+        json.dumps([{"file": "values.csv", "published_at": "2024-06-01T09:00:00Z"}])
+    )
+    (tmp_path / "indicators.csv").write_text(
+        "Code,title,good,middle,up,down\nC1,Cost,low,,1000.0,0.5\nC2,Share,low,,1,1\n"
+    )
+    (tmp_path / "values.csv").write_text(
+        "code,town,year,value,above,below\n"
+        "C1,Ayr,2022-23,4285.71,15,7\nC2,Ayr,2022-23,1,1,1\nC1,Ayr,2021-22,9,,3\n"
+    )
+    history = read(tmp_path)
+    assert told(history) == ["values.csv:4: above or below is empty"]
+    ledger, outcome = await sent(history)
+    assert outcome.refused == []
+    assert [
+        (each.goal_id, each.event.value)
+        for each in ledger.recorded(KpiReadingRecorded)
+        if isinstance(each.event, KpiReadingRecorded)
+    ] == [
+        ("c1-ayr-numerator", Decimal(15)),
+        ("c1-ayr-denominator", Decimal(7)),
+        ("c1-ayr", Decimal("4285.71")),
+    ]
+    [computed] = [e.event for e in ledger.recorded(KpiDefined) if e.goal_id == "c1-ayr"]
+    assert isinstance(computed, KpiDefined)
+    assert computed.definition.formula == Ratio(
+        "c1-ayr-numerator", "c1-ayr-denominator", Decimal(2000)
+    )
+
+
+def test_a_ratio_without_its_columns_is_wrong_usage(tmp_path: Path) -> None:
+    part = '{ name = "Part", unit = "GBP" }'
+    folder_with(tmp_path, f"{TOWNS}\n[ratio]\nnumerator = {part}\ndenominator = {part}\n")
+    with pytest.raises(WrongUsage, match="numerator and denominator"):
+        read(tmp_path)
+
+
+def test_shares_that_are_none_are_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "towns.toml").write_text(BANDED.replace("0.9", "0.4"))
+    with pytest.raises(WrongUsage, match="healthy <= warning"):
+        read(tmp_path)
+
+
+async def test_of_what_others_publish_nothing_is_missed(tmp_path: Path) -> None:
+    ledger, _ = await sent(read(folder_with(tmp_path)))
+    assert ledger.organisation is not None
+    assert list(facts_due(ledger.organisation, TODAY)) == []
+
+
 @pytest.mark.parametrize(
     ("was", "now", "why"),
     [
@@ -282,6 +429,7 @@ def test_the_manifest_in_the_help_is_a_manifest(tmp_path: Path) -> None:
     manifest = manifests.load(tmp_path / "example.toml")
     assert manifest.unit.for_each == "town"
     assert manifest.table is not None
+    assert manifest.kpi.bands is not None
 
 
 @pytest.mark.parametrize(
@@ -383,3 +531,157 @@ async def test_yearly_indicators_of_scottish_councils(shared_data: Path) -> None
     events = len(ledger.events)
     assert (await importing.send(ledger, history)).already_imported
     assert len(ledger.events) == events
+
+
+@pytest.mark.real_data
+async def test_the_worst_indicators_of_a_council_open_reviews(shared_data: Path) -> None:
+    ledger, _ = await sent(read(MANIFESTS, "lgbf.toml", shared_data / "lgbf"))
+    assert ledger.organisation is not None
+    kpis = ledger.organisation.kpis
+    judged = [each for each in kpis.values() if each.definition.bands is not None]
+    assert len(judged) / len(kpis) > Decimal("0.99")
+    # The rule holds for how they began: at least a half is healthy, at most a tenth in breach.
+    first: dict[str, KpiHealth] = {}
+    for each in ledger.recorded(KpiHealthChanged):
+        assert isinstance(each.event, KpiHealthChanged)
+        first.setdefault(each.goal_id, each.event.health)
+    assert Counter(first.values())["healthy"] > len(first) * 0.4
+    assert Counter(first.values())["breach"] < len(first) * 0.2
+    reviewed = Counter(kpis[each.goal_id].unit_id for each in ledger.recorded(KpiReviewOpened))
+    councils = {each.unit_id for each in kpis.values()}
+    assert len(councils) == 32
+    assert set(reviewed) == councils
+    # Who is in breach now has a review, and nobody without a breach ever got one.
+    assert {each.kpi_id for each in judged if each.health == "breach"} <= {
+        each.goal_id for each in ledger.recorded(KpiReviewOpened)
+    }
+    assert all(
+        each.reason and "is in breach" in each.reason for each in ledger.recorded(KpiReviewOpened)
+    )
+
+
+PENCE: Final = Decimal("0.005")
+INFLATED_AT_MOST: Final = Decimal("1.45")
+"""Costs are published in real terms: rounded to pence first, and then inflated to today's money."""
+NOT_AS_PUBLISHED: Final = {
+    ("CORP-ASSET01", "Eilean Siar", "2017-18"): ("0.7926", "0.797872340"),
+    ("CORP-ASSET01", "North Ayrshire", "2019-20"): ("0.9089", "0.910505837"),
+    ("CORP03b", "Moray", "2012-13"): ("0.4373", "0.438888889"),
+    ("CORP07", "North Ayrshire", "2013-14"): ("0.9475", "0.947568376"),
+    ("CORP08", "Moray", "2016-17"): ("0.9016", "0.901688593"),
+}
+"""Published and computed where the publication contradicts itself: its parts do not make it."""
+
+LAST_DIGIT: Final = "by one in the last digit: the parts are rounded, too"
+OTHER_PARTS: Final = "here and there by more than rounding: the parts do not make what is published"
+OTHERWISE_PUBLISHED: Final = {
+    "CLIM03": (11, LAST_DIGIT),
+    "CLIM04": (17, LAST_DIGIT),
+    "CLIM05": (57, "2017-18 and 2018-19 do not follow from their parts"),
+    "CORP-ASSET02": (2, OTHER_PARTS),
+    "CORP01": (17, LAST_DIGIT),
+    "CORP03c": (254, "no ratio of its parts: the gap between them"),
+    "CORP06a": (33, OTHER_PARTS),
+    "CORP06b": (32, OTHER_PARTS),
+    "CORP09": (110, OTHER_PARTS),
+    "CORP10": (132, OTHER_PARTS),
+    "ECON01": (1, "Aberdeen City in 2021-22 only"),
+    "ECON12a": (409, "a mean of twelve months, which its parts are not"),
+    "ECON12b": (115, "a mean of twelve months, which its parts are not"),
+    "ENV05a": (352, "by up to 0.4 %, in every year"),
+    "ENV05b": (276, "by up to 0.4 %, in every year"),
+    "FINSUS05": (6, OTHER_PARTS),
+    "HSN02": (4, OTHER_PARTS),
+    "SW02": (16, LAST_DIGIT),
+    "SW08": (19, LAST_DIGIT),
+}
+"""How many differ, of the indicators that are not in the manifest, and how it looks."""
+
+
+class Compared(Struct, frozen=True):
+    """A value as published and as the ledger computed it from its parts."""
+
+    code: str
+    council: str
+    year: str
+    published: Decimal
+    computed: Decimal
+    is_cost: bool
+
+    @property
+    def agrees(self) -> bool:
+        """Within the rounding of what was published."""
+        _, _, exponent = self.published.as_tuple()
+        rounding = Decimal(5).scaleb(int(exponent) - 1)
+        if self.is_cost:
+            rounding = max(rounding, PENCE * INFLATED_AT_MOST)
+        # The ledger rounds, too: to nine decimals.
+        return abs(self.published - self.computed) <= rounding + Decimal("5e-10")
+
+
+async def compared(manifest: str, folder: Path, shared_data: Path) -> list[Compared]:
+    """Every value of the manifest's indicators that has both parts."""
+    (folder / "towns.toml").write_text(manifest)
+    history = read(folder, files=shared_data / "lgbf")
+    ledger, outcome = await sent(history)
+    assert outcome.refused == []
+    computed = {
+        (each.goal_id, each.event.period): each.event.value
+        for each in ledger.recorded(KpiReadingRecorded)
+        if isinstance(each.event, KpiReadingRecorded) and each.event.source == COMPUTED
+    }
+    settings = manifests.load(folder / "towns.toml")
+    assert settings.rows is not None
+    table = {
+        "".join(row["Code"].split()): row
+        for _, row in files.read(shared_data / "lgbf", "indicators.csv").rows()
+        if isinstance(row, dict)
+    }
+    found = []
+    for _, row in files.read(shared_data / "lgbf", "values.csv").rows():
+        assert isinstance(row, dict)
+        code, council, year = row["Code"], row["LocalAuthority"], row["Year"]
+        period = settings.period.read(year)
+        if code not in settings.rows.only or not row["LA_Numerator_real"] or period is None:
+            continue
+        value = computed.pop((mapping._slug(code, council), period))
+        published = Decimal(row["LA_IndicatorReal"])
+        is_cost = table[code]["MeasureType"] == "Cost"
+        found.append(Compared(code, council, year, published, value, is_cost))
+    assert computed == {}
+    return found
+
+
+@pytest.mark.real_data
+async def test_ratios_computed_from_their_parts_are_as_published(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    manifest = (MANIFESTS / "lgbf-ratios.toml").read_text(encoding="utf-8")
+    values = await compared(manifest, tmp_path, shared_data)
+    assert len(values) == 4_581
+    assert {
+        (each.code, each.council, each.year): (str(each.published), str(each.computed))
+        for each in values
+        if not each.agrees
+    } == NOT_AS_PUBLISHED
+
+
+@pytest.mark.real_data
+async def test_every_other_indicator_with_two_parts_is_as_published_or_named_here(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    manifest = (MANIFESTS / "lgbf-ratios.toml").read_text(encoding="utf-8")
+    of_the_manifest = manifests.load(MANIFESTS / "lgbf-ratios.toml").rows
+    assert of_the_manifest is not None
+    others = {
+        row["Code"]
+        for _, row in files.read(shared_data / "lgbf", "values.csv").rows()
+        if isinstance(row, dict) and row["LA_Numerator_real"] and row["LA_Den_Real"]
+    } - set(of_the_manifest.only)
+    only = re.compile(r"only = \[.*?\n\]", re.DOTALL)
+    manifest = only.sub(f"only = {json.dumps(sorted(others))}", manifest)
+    manifest = manifest.replace('Percentage = "', '"Other Measurement" = "counted", Percentage = "')
+    values = await compared(manifest, tmp_path, shared_data)
+    assert len(values) == 12_917
+    differing = Counter(each.code for each in values if not each.agrees)
+    assert differing == {code: count for code, (count, _) in OTHERWISE_PUBLISHED.items()}

@@ -1,5 +1,6 @@
 """The sample company: what a newcomer is shown has to be sound, and to hold what it promises."""
 
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -13,10 +14,12 @@ from goal_contracts.events import (
     RetrospectiveRecorded,
     UnitDefined,
 )
+from goal_contracts.replies import Accepted
 
 from services.cli import importing, sample
 from services.cli.importing import Outcome
-from tests.cli.in_process_ledger import InProcessLedger
+from services.ledger.domain import facts_due
+from tests.cli.in_process_ledger import TODAY, InProcessLedger
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +40,7 @@ async def test_it_is_a_year_of_a_dozen_teams(loaded: tuple[InProcessLedger, Outc
     teams = [e for e in ledger.recorded(UnitDefined) if getattr(e.event, "unit_kind", "") == "team"]
     assert len(teams) == 12
     assert len(ledger.recorded(ObjectiveDrafted)) == 60
-    assert len(ledger.recorded(KpiDefined)) == 12
+    assert len(ledger.recorded(KpiDefined)) == 14
     assert ledger.organisation is not None
     assert {c.cycle_id: c.state for c in ledger.organisation.cycles.values()} == dict.fromkeys(
         ("2025", "2025-Q1", "2025-Q2", "2025-Q3", "2025-Q4"), "closed"
@@ -68,15 +71,84 @@ async def test_it_shows_what_happens_in_a_real_year(
         events.ObjectiveCarriedOver,
         events.KeyResultDropped,
         events.KeyResultWaived,
-        events.KpiReviewOpened,
-        events.KpiReviewClosed,
         events.KpiReadingRetracted,
+        events.KpiReadingMissed,
         events.CheckInCorrected,
         events.CheckInRetracted,
         events.CommentAdded,
         events.PolicyChanged,
     ):
         assert ledger.recorded(happened), happened.__name__
+
+
+async def test_its_indicators_breach_by_their_bands_and_are_reviewed(
+    loaded: tuple[InProcessLedger, Outcome],
+) -> None:
+    ledger, _ = loaded
+    opened = {
+        (each.goal_id, each.event.review_id): each.command_id
+        for each in ledger.recorded(events.KpiReviewOpened)
+        if isinstance(each.event, events.KpiReviewOpened)
+    }
+    # The ledger opened these by itself: the same command recorded a reading in breach.
+    readings = {each.command_id: each for each in ledger.recorded(events.KpiReadingRecorded)}
+    assert {review for review, command in opened.items() if command in readings} == {
+        ("app-crash-free", "breach-2025-02-02"),
+        ("warranty-claims", "breach-2025-06-30"),
+        ("on-time-delivery", "breach-2025-11-16"),
+    }
+    closed = {
+        (each.goal_id, each.event.review_id): each.event
+        for each in ledger.recorded(events.KpiReviewClosed)
+        if isinstance(each.event, events.KpiReviewClosed)
+    }
+    assert closed.keys() == opened.keys()
+    assert {each.decision for each in closed.values()} == {"fix", "recovery_objective", "accept"}
+    recovery = closed["warranty-claims", "breach-2025-06-30"]
+    assert recovery.objective_id == "q3-battery-claims"
+
+
+async def test_a_share_is_computed_from_its_two_parts_and_again_when_one_is_corrected(
+    loaded: tuple[InProcessLedger, Outcome],
+) -> None:
+    ledger, _ = loaded
+    share = [each for each in ledger.events if each.goal_id == "return-rate"]
+    assert len([e for e in share if isinstance(e.event, events.KpiReadingRecorded)]) == 12
+    [restated] = [e.event for e in share if isinstance(e.event, KpiReadingCorrected)]
+    assert (restated.value_was, restated.value) == (Decimal("2.4"), Decimal("2.8"))
+    assert (restated.numerator, restated.denominator) == (Decimal(13), Decimal(458))
+
+
+async def test_a_missed_promise_is_explained(loaded: tuple[InProcessLedger, Outcome]) -> None:
+    ledger, _ = loaded
+    assert ledger.organisation is not None
+    missed = [
+        each
+        for each in ledger.recorded(events.ObjectiveGraded)
+        if isinstance(each.event, events.ObjectiveGraded) and each.event.outcome == "missed"
+    ]
+    assert [ledger.organisation.objectives[each.goal_id].objective_kind for each in missed] == [
+        "committed"
+    ]
+    assert missed[0].reason
+
+
+def test_it_follows_the_advice_all_but_once() -> None:
+    """Once, so that whoever tries it out sees what advice looks like."""
+    ledger = InProcessLedger()
+    warnings = [
+        warned.rule
+        for actor, message in sample.messages()
+        if isinstance(reply := ledger.answer(sample.ORGANISATION, actor, message), Accepted)
+        for warned in reply.warnings
+    ]
+    assert warnings == ["R31"]
+
+
+async def test_after_its_end_no_reading_is_missed(loaded: tuple[InProcessLedger, Outcome]) -> None:
+    ledger, _ = loaded
+    assert ledger.organisation is not None
+    assert list(facts_due(ledger.organisation, TODAY)) == []
 
 
 async def test_every_event_says_by_which_line_it_came(

@@ -1,103 +1,35 @@
 """The single writer against a real stream: exact decisions, first answers, and being fenced."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple
-from uuid import uuid4
+from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 import structlog.testing
-from goal_contracts import codec
-from goal_contracts.commands import Command, DefineUnit, OpenOrganisation, PlanCycle, RenameUnit
-from goal_contracts.policy import Policy
-from goal_contracts.replies import Accepted, Reason, Refused, Reply
+from goal_contracts.commands import (
+    Command,
+    DefineKpi,
+    DefineUnit,
+    DraftObjective,
+    OpenOrganisation,
+    PlanCycle,
+    RecordReading,
+    RecordReadings,
+    RenameUnit,
+)
+from goal_contracts.events import KpiDefinition
+from goal_contracts.replies import Accepted, Reason, Refused
 from nats.aio.client import Client
 
 from services.ledger import writer as writer_module
+from services.ledger.domain import Asked, Decided, Organisation, judge
 from services.ledger.handlers import new_event_id
 from services.ledger.store.log import GoalLog, OutcomeUnknown, Outgoing
-from services.ledger.store.streams import StreamSettings, ensure_stream
-from services.ledger.writer import Request, Waiting, Writer
+from services.ledger.store.streams import StreamSettings
+from services.ledger.writer import Writer
+from tests.ledger.on_a_stream import NOW, Ledger, running
 
 pytestmark = pytest.mark.anyio
-
-NOW = datetime(2025, 8, 14, 9, 30, tzinfo=UTC)
-ANSWER_TIMEOUT_S = 10
-
-
-class Ledger(NamedTuple):
-    """A running writer, and a way to ask it."""
-
-    writer: Writer
-    log: GoalLog
-    organisation_id: str
-
-    async def ask(self, *asked: Command, command_id: str | None = None) -> list[Reply]:
-        """The replies, in order; all commands wait at once."""
-        replies: list[asyncio.Future[Reply]] = []
-        for command in asked:
-            reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-            replies.append(reply)
-            await self.writer.submit(self._waiting(command, command_id, reply))
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            return list(await asyncio.gather(*replies))
-
-    async def events(self) -> list[codec.Recorded]:
-        """All that the log holds."""
-        found: list[codec.Recorded] = []
-        async with contextlib.aclosing(self.log.read()) as batches:
-            async for batch in batches:
-                found += [codec.decode_event(stored.position, stored.payload) for stored in batch]
-        return found
-
-    def _waiting(
-        self, command: Command, command_id: str | None, reply: asyncio.Future[Reply]
-    ) -> Waiting:
-        async def answer(given: Reply) -> None:
-            reply.set_result(given)
-
-        request = Request(
-            organisation_id=self.organisation_id,
-            actor="u-17",
-            command=command,
-            command_id=command_id or uuid4().hex,
-            now=NOW,
-            recorded_at=NOW,
-        )
-        return Waiting(request, answer)
-
-
-@pytest.fixture
-async def settings(nats_client: Client) -> StreamSettings:
-    organisation_id = f"org-{uuid4().hex[:8]}"
-    settings = StreamSettings(
-        name=f"GOALS-{organisation_id}", organisations=(organisation_id,), unsafe_sync_allowed=True
-    )
-    await ensure_stream(nats_client, settings)
-    return settings
-
-
-@contextlib.asynccontextmanager
-async def running(goal_log: GoalLog, settings: StreamSettings) -> AsyncIterator[Ledger]:
-    """A writer that has loaded the log and takes commands."""
-    writer = Writer(goal_log, new_event_id)
-    await writer.load()
-    task = asyncio.create_task(writer.run())
-    try:
-        yield Ledger(writer, goal_log, settings.organisations[0])
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-@pytest.fixture
-async def ledger(nats_client: Client, settings: StreamSettings) -> AsyncIterator[Ledger]:
-    async with running(GoalLog(nats_client, settings.name), settings) as ledger:
-        await ledger.ask(OpenOrganisation(name="Acme", policy=Policy(skip_planning=True)))
-        yield ledger
 
 
 def unit(number: int) -> DefineUnit:
@@ -128,7 +60,7 @@ async def test_a_repeated_command_id_gets_the_first_answer(ledger: Ledger) -> No
 
 
 async def test_a_repeated_command_id_gets_the_first_answer_after_a_restart(
-    ledger: Ledger, settings: StreamSettings
+    ledger: Ledger, stream_settings: StreamSettings
 ) -> None:
     [first] = await ledger.ask(
         PlanCycle(
@@ -142,7 +74,7 @@ async def test_a_repeated_command_id_gets_the_first_answer_after_a_restart(
         command_id="c-1",
     )
     assert first == Accepted("c-1", position=3, events=2)
-    async with running(ledger.log, settings) as restarted:
+    async with running(ledger.log, stream_settings) as restarted:
         [again] = await restarted.ask(unit(9), command_id="c-1")
     assert again == first
     assert len(await ledger.events()) == 3
@@ -180,9 +112,9 @@ async def test_more_events_than_one_commit_takes_are_committed_in_turn(ledger: L
 
 
 async def test_another_writers_events_are_read_and_the_command_is_decided_again(
-    ledger: Ledger, settings: StreamSettings
+    ledger: Ledger, stream_settings: StreamSettings
 ) -> None:
-    async with running(ledger.log, settings) as other:
+    async with running(ledger.log, stream_settings) as other:
         await ledger.ask(unit(1))
         with structlog.testing.capture_logs() as lines:
             [reply] = await other.ask(RenameUnit(unit_id="team-1", name="Platform"))
@@ -194,9 +126,9 @@ async def test_another_writers_events_are_read_and_the_command_is_decided_again(
 
 
 async def test_a_refusal_too_is_decided_on_exact_state(
-    ledger: Ledger, settings: StreamSettings
+    ledger: Ledger, stream_settings: StreamSettings
 ) -> None:
-    async with running(ledger.log, settings) as other:
+    async with running(ledger.log, stream_settings) as other:
         await ledger.ask(unit(1))
         # To the other writer, which has not read it yet, the id would be free.
         [reply] = await other.ask(DefineUnit(unit_id="team-1", name="Other", unit_kind="team"))
@@ -205,9 +137,9 @@ async def test_a_refusal_too_is_decided_on_exact_state(
 
 
 async def test_two_writers_never_lose_nor_double_a_command(
-    ledger: Ledger, settings: StreamSettings
+    ledger: Ledger, stream_settings: StreamSettings
 ) -> None:
-    async with running(ledger.log, settings) as other:
+    async with running(ledger.log, stream_settings) as other:
         replies = await asyncio.gather(
             *[(ledger, other)[number % 2].ask(unit(number)) for number in range(60)]
         )
@@ -231,10 +163,10 @@ class LostAcknowledgement(GoalLog):
 
 
 async def test_a_lost_acknowledgement_is_resolved_by_the_command_id_in_the_log(
-    nats_client: Client, settings: StreamSettings
+    nats_client: Client, stream_settings: StreamSettings
 ) -> None:
-    goal_log = LostAcknowledgement(nats_client, settings.name)
-    async with running(goal_log, settings) as ledger:
+    goal_log = LostAcknowledgement(nats_client, stream_settings.name)
+    async with running(goal_log, stream_settings) as ledger:
         [reply] = await ledger.ask(OpenOrganisation(name="Acme"), command_id="c-1")
         assert reply == Accepted("c-1", position=1, events=1)
         assert goal_log.lost == 1
@@ -242,13 +174,13 @@ async def test_a_lost_acknowledgement_is_resolved_by_the_command_id_in_the_log(
 
 
 async def test_past_the_bound_a_command_is_refused_at_once(
-    nats_client: Client, settings: StreamSettings, monkeypatch: pytest.MonkeyPatch
+    nats_client: Client, stream_settings: StreamSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_module, "WAITING_MAX", 1)
     idle = Ledger(
-        Writer(GoalLog(nats_client, settings.name), new_event_id),
-        GoalLog(nats_client, settings.name),
-        settings.organisations[0],
+        Writer(GoalLog(nats_client, stream_settings.name), new_event_id),
+        GoalLog(nats_client, stream_settings.name),
+        stream_settings.organisations[0],
     )
     first = asyncio.create_task(idle.ask(OpenOrganisation(name="Acme")))
     await asyncio.sleep(0)
@@ -275,3 +207,79 @@ async def test_a_command_of_more_events_than_one_commit_holds_is_refused(
     assert isinstance(reply, Refused)
     assert reply.reason is Reason.TOO_LARGE
     assert len(await ledger.events()) == 1
+
+
+async def test_advice_comes_with_the_reply_and_is_not_recorded(ledger: Ledger) -> None:
+    [*_, reply] = await ledger.ask(
+        unit(1),
+        PlanCycle(
+            cycle_id="now",
+            name="Now",
+            cycle_kind="custom",
+            start_on=NOW.date(),
+            end_on=NOW.date().replace(day=28),
+        ),
+        DraftObjective(
+            objective_id="o-1",
+            cycle_id="now",
+            unit_id="team-1",
+            title="Raise uptime to 99.9 %",
+            owner="u-17",
+        ),
+    )
+    assert isinstance(reply, Accepted)
+    assert [warned.rule for warned in reply.warnings] == ["R31"]
+    assert [recorded.type for recorded in await ledger.events()][-1] == "ObjectiveDrafted"
+
+
+async def test_an_edit_decided_on_what_has_changed_since_is_refused(ledger: Ledger) -> None:
+    [defined] = await ledger.ask(unit(1))
+    assert isinstance(defined, Accepted)
+    rename = RenameUnit(unit_id="team-1", name="Platform")
+    again = RenameUnit(unit_id="team-1", name="Infrastructure")
+    [first] = await ledger.ask(rename, decided_on=defined.position)
+    [late] = await ledger.ask(again, decided_on=defined.position)
+    assert isinstance(first, Accepted)
+    assert isinstance(late, Refused)
+    assert late.reason is Reason.GOAL_CHANGED_SINCE
+    [read_again] = await ledger.ask(again, decided_on=first.position)
+    assert isinstance(read_again, Accepted)
+
+
+async def test_a_repeated_bulk_command_names_the_items_it_left_out_again(ledger: Ledger) -> None:
+    definition = KpiDefinition(
+        name="Uptime", unit="%", direction="higher", frequency="monthly", source="probe"
+    )
+    await ledger.ask(
+        unit(1), DefineKpi(kpi_id="uptime", unit_id="team-1", owner="u-17", definition=definition)
+    )
+    july, future = "2025-07-01/2025-07-31", "2025-09-01/2025-09-30"
+    readings = RecordReadings(
+        readings=tuple(RecordReading("uptime", period, Decimal(99)) for period in (july, future)),
+        mode="per_item",
+    )
+    [first] = await ledger.ask(readings, command_id="c-1")
+    [again] = await ledger.ask(readings, command_id="c-1")
+    assert isinstance(first, Accepted)
+    assert first.events == 1
+    assert [(each.item, each.reason) for each in first.refused] == [(1, Reason.EFFECTIVE_IN_FUTURE)]
+    assert again == first
+
+
+async def test_a_fault_in_one_decision_is_answered_to_nobody_and_the_others_go_on(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(organisation: Organisation, command: Command, asked: Asked) -> Decided:
+        if command == RenameUnit(unit_id="team-1", name="Platform"):
+            raise ArithmeticError("a fault of ours")
+        return judge(organisation, command, asked)
+
+    monkeypatch.setattr(writer_module, "judge", faulty)
+    with structlog.testing.capture_logs() as lines:
+        asked = asyncio.create_task(ledger.ask(RenameUnit(unit_id="team-1", name="Platform")))
+        [reply] = await ledger.ask(unit(2))
+        assert isinstance(reply, Accepted)
+        assert not asked.done()
+        asked.cancel()
+    assert "decision_failed" in {line["event"] for line in lines}
+    assert "not_answered" in {line["event"] for line in lines}

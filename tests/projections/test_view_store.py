@@ -33,6 +33,7 @@ def test_a_table_has_the_columns_of_its_row() -> None:
         "goal": rows.GoalRow,
         "goal_version": rows.VersionRow,
         "link": rows.LinkRow,
+        "alignment": rows.AlignmentRow,
         "check_in": rows.CheckInRow,
         "reading": rows.ReadingRow,
         "change": rows.ChangeRow,

@@ -33,18 +33,40 @@
     # target = "{target}"                  # optional, as aggregation, timing, description, owner
     # midpoint = "{midpoint}"              # optional: the target where the direction is a range
 
+    [kpi.bands]                            # optional: bands from how the KPIs stood at first
+    for_each = "indicator"                 # KPIs that say the same here are compared
+    healthy = 0.5                          # the better half of them is healthy ...
+    warning = 0.9                          # ... and but for the worst tenth the rest a warning
+
     [table]                                # optional: more columns, from a table of indicators
     file = "indicators.csv"
     column = "Code"                        # its key ...
     equals = "indicator_code"              # ... and the files' column that says the same
 
+    # [rows]                               # optional: only these rows are read
+    # column = "indicator_code"
+    # only = ["A1", "B2"]
+
+    # [ratio]                              # optional: numerator and denominator are KPIs, too, and
+    # multiplier = "{up}"                  # the KPI is computed: over each other, times the first,
+    # divisor = "{down}"                   # divided by the second; rounded to so many decimals
+    # places = 9
+    # numerator = { name = "{above}, {town}", unit = "persons" }
+    # denominator = { name = "{below}, {town}", unit = "persons" }
+
 A text of [kpi] is written as it is, with `{column}` standing for the row's cell; or it is a cell,
 translated if there is a map. A cell that is not in the map is reported. Keys of the table are
 compared without their blanks.
+
+Bands are taken from the first period for which at least eight of the compared KPIs have a value:
+from the worst value that is still among the better half to the worst that is not yet among the
+last tenth. What is better, the direction says: higher, lower, or nearer to the midpoint. So a KPI
+is judged by where its peers began, and no later value moves its bands.
 """
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,6 +123,19 @@ class Cell(Setting, frozen=True):
 
 
 Words = str | Cell
+Share = Annotated[Decimal, Meta(description="0 to 1")]
+
+
+class BandSettings(Setting, frozen=True):
+    """Shares of the compared KPIs, the best first; the module says how they become bands."""
+
+    for_each: str
+    healthy: Share
+    warning: Share
+
+    def __post_init__(self) -> None:
+        if not 0 < self.healthy <= self.warning <= 1:
+            raise ValueError("of [kpi.bands] 0 < healthy <= warning <= 1 has to hold")
 
 
 class KpiSettings(Setting, frozen=True):
@@ -115,6 +150,7 @@ class KpiSettings(Setting, frozen=True):
     timing: Words = "lagging"
     description: Words = ""
     owner: Words | None = None
+    bands: BandSettings | None = None
 
     def words(self) -> Iterator[Words]:
         yield from (self.name, self.unit, self.direction, self.frequency, self.aggregation)
@@ -127,6 +163,28 @@ class TableSettings(Setting, frozen=True):
     file: str
     column: str
     equals: str
+
+
+class RowSettings(Setting, frozen=True):
+    column: str
+    only: tuple[str, ...]
+
+
+class PartSettings(Setting, frozen=True):
+    name: Words
+    unit: Words
+
+
+class RatioSettings(Setting, frozen=True):
+    numerator: PartSettings
+    denominator: PartSettings
+    multiplier: Words = "1"
+    divisor: Words = "1"
+    places: Annotated[int, Meta(ge=0, le=12)] | None = None
+
+    def words(self) -> Iterator[Words]:
+        yield from (self.numerator.name, self.numerator.unit, self.multiplier)
+        yield from (self.denominator.name, self.denominator.unit, self.divisor)
 
 
 class Manifest(Setting, frozen=True):
@@ -142,13 +200,25 @@ class Manifest(Setting, frozen=True):
     kpi: KpiSettings
     root: str = "."
     table: TableSettings | None = None
+    rows: RowSettings | None = None
+    ratio: RatioSettings | None = None
+
+    def __post_init__(self) -> None:
+        if self.ratio and not (self.columns.numerator and self.columns.denominator):
+            raise ValueError("a [ratio] needs the columns of its numerator and denominator")
 
     def columns_needed(self) -> set[str]:
         """Every column that a row, together with its row of the table, has to have."""
         named = {self.columns.period, self.columns.value, *self.kpi.id}
-        optional = (self.columns.numerator, self.columns.denominator, self.unit.for_each)
+        optional = (
+            self.columns.numerator,
+            self.columns.denominator,
+            self.unit.for_each,
+            self.kpi.bands.for_each if self.kpi.bands else None,
+            self.rows.column if self.rows else None,
+        )
         named |= {column for column in optional if column is not None}
-        for words in self.kpi.words():
+        for words in (*self.kpi.words(), *(self.ratio.words() if self.ratio else ())):
             named |= {words.column} if isinstance(words, Cell) else set(_PLACEHOLDER.findall(words))
         return named
 

@@ -28,15 +28,21 @@ from goal_contracts.commands import (
     RecordReading,
     RecordReadings,
 )
+from goal_contracts.events import KpiBands, Ratio
 from goal_contracts.fields import is_number_of_record
+from goal_contracts.policy import Policy
 from msgspec import Struct
 
+from services.cli.csv_readings.bands import Bands
 from services.cli.csv_readings.files import CsvFile, read
 from services.cli.csv_readings.manifest import (
     Manifest,
+    PartSettings,
     Publication,
+    RatioSettings,
     Row,
     Unmappable,
+    Words,
     fill,
     publications_of,
 )
@@ -45,6 +51,13 @@ from services.cli.importing import DIGEST_SHOWN, Fact, History, Left, import_id_
 
 ID_LENGTH_MAX = 64
 DISTINCTION_LENGTH = 8
+NUMERATOR, DENOMINATOR = "numerator", "denominator"
+FOLLOWING_MAX = 3
+"""What a value may bring about: a computed reading, a change of health, and a review."""
+BATCH = ITEMS_MAX // (1 + FOLLOWING_MAX)
+"""So many values in a command that all it leads to fits into one commit."""
+POLICY = Policy(missed_readings="off")
+"""Of what others publish nothing is missed here: when it has no more, they have stopped."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
 Item = TypeVar("Item")
@@ -55,8 +68,8 @@ class Value(Struct, frozen=True):
     """What a publication says of one period."""
 
     value: Decimal
-    numerator: Decimal | None
-    denominator: Decimal | None
+    numerator: Decimal | None = None
+    denominator: Decimal | None = None
 
 
 class _Published(Struct):
@@ -101,7 +114,7 @@ def history_of(
         source=manifest.source,
         digest=import_id.rpartition("-")[2],
         actor=importer,
-        opening=OpenOrganisation(manifest.organisation.name, manifest.organisation.zone),
+        opening=OpenOrganisation(manifest.organisation.name, manifest.organisation.zone, POLICY),
         facts=facts,
         left=mapping.left,
     )
@@ -117,12 +130,15 @@ class _Mapping:
         self.left: list[Left] = []
         self.table = self.read_table(table) if table else None
         self.check_columns(files.values(), table)
-        self.names = _ids(
+        keys = [
             _key(row, manifest.kpi.id)
             for file in files.values()
             for _, row in file.rows()
             if isinstance(row, dict)
-        )
+        ]
+        parts = (NUMERATOR, DENOMINATOR) if manifest.ratio else ()
+        self.names = _ids([*keys, *((*key, part) for part in parts for key in keys)])
+        self.bands = Bands(manifest.kpi.bands) if manifest.kpi.bands else None
         self.units: dict[str, str] = {}
         self.defined: set[Key] = set()
         self.known: dict[tuple[Key, str], Value] = {}
@@ -156,17 +172,40 @@ class _Mapping:
                 table[key] = row
         return table
 
+    def compare(self, bands: Bands, file: CsvFile) -> None:
+        """Adds a publication's values; a row that cannot be mapped is told when it is recorded."""
+        columns, settings = self.manifest.columns, self.manifest.kpi
+        for _, cells in file.rows():
+            if isinstance(cells, str) or not self.is_wanted(cells):
+                continue
+            try:
+                row = self.joined(cells)
+                value = _number(row, columns.value)
+            except Unmappable:
+                continue
+            period = self.manifest.period.read(row[columns.period])
+            if period is not None and value is not None:
+                bands.add(row[bands.for_each], period, _key(cells, settings.id), value)
+
+    def is_wanted(self, cells: Row) -> bool:
+        rows = self.manifest.rows
+        return rows is None or cells[rows.column].strip() in rows.only
+
     def publication(self, publication: Publication, file: CsvFile) -> Iterator[Fact]:
         published = _Published(self.manifest.actor, publication.published_at)
         if not self.units:
             settings = self.manifest.unit
             self.units[""] = settings.id
             self.define(published, DefineUnit(settings.id, settings.name, "company"), file.name)
+        if self.bands is not None:
+            self.compare(self.bands, file)
         said: dict[tuple[Key, str], int] = {}
         for line, row in file.rows():
             place = f"{file.name}:{line}"
             if isinstance(row, str):
                 self.left.append(Left(place, row))
+                continue
+            if not self.is_wanted(row):
                 continue
             try:
                 self.row(row, line, file, published, said)
@@ -197,10 +236,20 @@ class _Mapping:
         value = Value(
             number, self.part(row, columns.numerator), self.part(row, columns.denominator)
         )
+        ratio = self.manifest.ratio
+        if ratio and (value.numerator is None or value.denominator is None):
+            raise Unmappable(f"{columns.numerator} or {columns.denominator} is empty")
         if (earlier := said.setdefault((key, period), line)) != line:
             raise Unmappable(f"line {earlier} already says what this KPI was in {period}")
         self.define_kpi(key, row, published, f"{file.name}:{line}")
-        self.say(key, period, value, line, file, published)
+        said_now = {key: value}
+        if ratio and value.numerator is not None and value.denominator is not None:
+            said_now = {
+                (*key, NUMERATOR): Value(value.numerator),
+                (*key, DENOMINATOR): Value(value.denominator),
+            }
+        for each, number_now in said_now.items():
+            self.say(each, period, number_now, line, file, published)
 
     def say(
         self, key: Key, period: str, now: Value, line: int, file: CsvFile, published: _Published
@@ -251,8 +300,12 @@ class _Mapping:
         if key in self.defined:
             return
         settings = self.manifest.kpi
+        ratio = self.manifest.ratio
         direction = fill(settings.direction, row)
         aim = settings.midpoint if direction == "range" and settings.midpoint else settings.target
+        if ratio:
+            self.define_part(ratio.numerator, (*key, NUMERATOR), row, published, place)
+            self.define_part(ratio.denominator, (*key, DENOMINATOR), row, published, place)
         definition: dict[str, Any] = {
             "name": fill(settings.name, row),
             "unit": fill(settings.unit, row),
@@ -263,7 +316,29 @@ class _Mapping:
             "aggregation": fill(settings.aggregation, row),
             "timing": fill(settings.timing, row),
             "description": fill(settings.description, row),
+            "bands": self.bands_of(row, direction),
+            "formula": self.formula(ratio, key, row) if ratio else None,
+            "places": ratio.places if ratio else None,
         }
+        self.define_as(key, definition, row, published, place)
+
+    def define_part(
+        self, part: PartSettings, key: Key, row: Row, published: _Published, place: str
+    ) -> None:
+        """A number that is only counted: more of it is neither good nor bad, so it has no bands."""
+        definition = {
+            "name": fill(part.name, row),
+            "unit": fill(part.unit, row),
+            "direction": "higher",
+            "frequency": fill(self.manifest.kpi.frequency, row),
+            "source": self.manifest.source,
+        }
+        self.define_as(key, definition, row, published, place)
+
+    def define_as(
+        self, key: Key, definition: dict[str, Any], row: Row, published: _Published, place: str
+    ) -> None:
+        settings = self.manifest.kpi
         kpi = {
             "kpi_id": self.names[key],
             "unit_id": self.unit(row, published, place),
@@ -276,6 +351,25 @@ class _Mapping:
             raise Unmappable(f"the KPI cannot be defined: {error}") from error
         self.define(published, command, place)
         self.defined.add(key)
+
+    def bands_of(self, row: Row, direction: str) -> KpiBands | None:
+        if self.bands is None:
+            return None
+        midpoint = self.manifest.kpi.midpoint if direction == "range" else None
+        middle = None if midpoint is None else _text_number(midpoint, row)
+        return self.bands.of(row[self.bands.for_each], direction, middle)
+
+    def formula(self, ratio: RatioSettings, key: Key, row: Row) -> Ratio:
+        multiplier, divisor = (
+            _text_number(words, row) for words in (ratio.multiplier, ratio.divisor)
+        )
+        if not multiplier or not divisor:
+            raise Unmappable("the ratio's multiplier or divisor is empty or 0")
+        return Ratio(
+            self.names[*key, NUMERATOR],
+            self.names[*key, DENOMINATOR],
+            _plain(multiplier / divisor),
+        )
 
     def unit(self, row: Row, published: _Published, place: str) -> str:
         """The unit a row's KPI belongs to; a new one is defined first."""
@@ -294,13 +388,26 @@ class _Mapping:
 
 def _number(row: Row, column: str) -> Decimal | None:
     """A cell as a number, None if it is empty."""
-    text = row[column].strip()
+    return _read_number(row[column].strip(), column)
+
+
+def _text_number(words: Words, row: Row) -> Decimal | None:
+    """What words of the manifest say of a row as a number, None if that is nothing."""
+    return _read_number(fill(words, row), "the manifest's number")
+
+
+def _read_number(text: str, what: str) -> Decimal | None:
     if not text:
         return None
     number = Decimal(text) if _NUMBER.fullmatch(text) else None
     if number is None or not is_number_of_record(number):
-        raise Unmappable(f"{column} {text!r} is no number of record")
+        raise Unmappable(f"{what} {text!r} is no number of record")
     return number
+
+
+def _plain(number: Decimal) -> Decimal:
+    """1E+3 is 1000."""
+    return Decimal(f"{number.normalize():f}")
 
 
 def _key(row: Row, columns: tuple[str, ...]) -> Key:
@@ -336,5 +443,5 @@ def _slug(*parts: str) -> str:
 
 def _batches(items: list[Item]) -> Iterator[list[Item]]:
     rest = iter(items)
-    while batch := list(islice(rest, ITEMS_MAX)):
+    while batch := list(islice(rest, BATCH)):
         yield batch

@@ -1,7 +1,10 @@
 """The rules of goals and indicators, pure: state + command -> events, state + event -> state."""
 
+from services.ledger.domain.advice import advise
 from services.ledger.domain.asked import Asked
-from services.ledger.domain.decide import decide
+from services.ledger.domain.bulk import Decided
+from services.ledger.domain.decide import decide, judge
+from services.ledger.domain.due import facts_due
 from services.ledger.domain.evolve import BrokenHistory, UnknownEvent, evolve, fold
 from services.ledger.domain.organisation import ANSWERS_MAX, Organisation
 
@@ -9,9 +12,13 @@ __all__ = [
     "ANSWERS_MAX",
     "Asked",
     "BrokenHistory",
+    "Decided",
     "Organisation",
     "UnknownEvent",
+    "advise",
     "decide",
     "evolve",
+    "facts_due",
     "fold",
+    "judge",
 ]

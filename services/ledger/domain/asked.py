@@ -4,6 +4,7 @@ from datetime import datetime
 
 from goal_contracts.commands import Command
 from goal_contracts.events import Event
+from goal_contracts.fields import Role
 from goal_contracts.replies import Reason, Refusal
 from msgspec import Struct
 
@@ -12,13 +13,19 @@ class Asked(Struct, frozen=True):
     """A command's circumstances.
 
     `now` is the moment to judge by: the clock's for a live command, the fact's own date for an
-    imported one, which names its import.
+    imported one, which names its import. The role counts in the units and below them, everywhere
+    when none is named (R30). `decided_on` is the position the sender had seen (R29), and
+    `log_position` how far the log goes that it belongs to; None, no further than the organisation.
     """
 
     organisation_id: str
     actor: str
     now: datetime
     import_id: str | None = None
+    role: Role = "admin"
+    units: tuple[str, ...] = ()
+    decided_on: int | None = None
+    log_position: int | None = None
 
 
 def asked_before(command: Command, event: Event) -> tuple[()]:

@@ -1,7 +1,8 @@
 """R21: going on with an objective in another cycle, as a new one that says where it came from.
 
 No check-in is copied, and nothing is carried over by itself: the command names each key result
-that goes on and its new id. What it leaves out stays behind.
+that goes on and its new id. What it leaves out stays behind. The new one is a draft and lives under
+the policy of its own cycle: R5 for its unit at once, the rest when it is published.
 """
 
 from goal_contracts import commands
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from services.ledger.domain.alignment import still_valid
 from services.ledger.domain.asked import Asked
+from services.ledger.domain.counts import refuse_too_many_objectives
 from services.ledger.domain.measure import is_the_same_way, refuse_unless_measurable
 from services.ledger.domain.organisation import Cycle, KeyResult, Objective, Organisation
 from services.ledger.domain.ownership import live_unit, refuse_team_as_owner
@@ -22,6 +24,7 @@ from services.ledger.domain.structure import (
     refuse_ended,
     refuse_unless_restructurable,
 )
+from services.ledger.domain.weights import carried_weight
 
 
 def carry_over(
@@ -39,6 +42,7 @@ def carry_over(
     _refuse_taken_ids(organisation, command)
     policy = organisation.policy_of(cycle)
     live_unit(organisation, old.unit_id)
+    refuse_too_many_objectives(organisation, cycle, old.unit_id)
     refuse_team_as_owner(organisation, policy, old.owner)
     mid_cycle = mid_cycle_mark(policy, cycle, command.reason, "adding an objective")
     carried_over = ObjectiveCarriedOver(
@@ -73,7 +77,7 @@ def carry_over(
                 title=key_result.title,
                 owner=key_result.owner,
                 measure=_next_measure(organisation, policy, key_result),
-                weight=key_result.weight,
+                weight=carried_weight(policy, key_result.weight),
                 carried_from=key_result.key_result_id,
                 mid_cycle=mid_cycle,
                 reason=command.reason,

@@ -24,19 +24,28 @@ from services.ledger.domain import (
     unit,
 )
 from services.ledger.domain.asked import Asked
-from services.ledger.domain.bulk import decide_each
+from services.ledger.domain.bulk import Decided, decide_items
+from services.ledger.domain.consequences import with_consequences
+from services.ledger.domain.decided_on import refuse_unless_current
 from services.ledger.domain.number import refuse_unless_numbers_of_record
 from services.ledger.domain.organisation import Organisation
+from services.ledger.domain.permission import refuse_unless_permitted
 
 
 def decide(
     organisation: Organisation | None, command: commands.Command, asked: Asked
 ) -> tuple[Event, ...]:
     """The events that follow from a command; () when there is nothing to do."""
+    return judge(organisation, command, asked).events
+
+
+def judge(organisation: Organisation | None, command: commands.Command, asked: Asked) -> Decided:
+    """The same, with the items of a bulk command that had to be left out."""
     refuse_unless_numbers_of_record(command)
     if organisation is None:
         if isinstance(command, commands.OpenOrganisation):
-            return policy.open_organisation(command, asked)
+            refuse_unless_permitted(organisation, command, asked)
+            return Decided(policy.open_organisation(command, asked))
         raise Refusal(
             Reason.ORGANISATION_UNKNOWN,
             f"there is no ledger of {asked.organisation_id}",
@@ -44,15 +53,19 @@ def decide(
             accepted="OpenOrganisation first",
         )
     history_import.refuse_unless_admitted(organisation, command, asked)
-    events = _decide(organisation, command, asked)
-    if events:
+    refuse_unless_permitted(organisation, command, asked)
+    refuse_unless_current(organisation, command, asked)
+    decided = _decide(organisation, command, asked)
+    if not isinstance(decided, Decided):
+        decided = Decided(with_consequences(organisation, decided, asked))
+    if decided.events:
         history_import.refuse_out_of_order(organisation, asked)
-    return events
+    return decided
 
 
 def _decide(
     organisation: Organisation, command: commands.Command, asked: Asked
-) -> tuple[Event, ...]:
+) -> tuple[Event, ...] | Decided:
     match command:
         case commands.OpenOrganisation():
             return policy.open_again(organisation, command)
@@ -128,8 +141,8 @@ def _decide(
             return check_in.correct(organisation, command, asked)
         case commands.RetractCheckIn():
             return check_in.retract(organisation, command, asked)
-        case commands.RecordCheckIns():
-            return decide_each(organisation, check_in.check_in, command.check_ins, asked)
+        case commands.RecordCheckIns() | commands.RecordReadings() | commands.CorrectReadings():
+            return decide_items(organisation, command, asked)
         case commands.GradeKeyResult():
             return grading.grade_key_result(organisation, command, asked)
         case commands.WaiveKeyResult():
@@ -146,12 +159,8 @@ def _decide(
             return kpi.retire(organisation, command)
         case commands.RecordReading():
             return reading.record(organisation, command, asked)
-        case commands.RecordReadings():
-            return decide_each(organisation, reading.record, command.readings, asked)
         case commands.CorrectReading():
             return reading.correct(organisation, command, asked)
-        case commands.CorrectReadings():
-            return decide_each(organisation, reading.correct, command.corrections, asked)
         case commands.RetractReading():
             return reading.retract(organisation, command, asked)
         case commands.RecordMissedReading():

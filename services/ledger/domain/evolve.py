@@ -3,7 +3,8 @@
 An event that this release does not know stops the ledger: in an audit trail nobody guesses.
 """
 
-from collections.abc import Iterable, MutableMapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, TypeVar, assert_never
 
 from goal_contracts import events
@@ -24,8 +25,10 @@ from services.ledger.domain.organisation import (
     Objective,
     Organisation,
     Reading,
+    ReadingKey,
     Review,
     Unit,
+    inputs_of,
 )
 
 Key = TypeVar("Key")
@@ -59,6 +62,8 @@ def evolve(organisation: Organisation | None, recorded: Recorded) -> Organisatio
         raise BrokenHistory(f"{recorded.position} comes after {organisation.position}")
     else:
         _happen(organisation, event, recorded)
+    if not isinstance(event, events.CommentAdded):
+        organisation.changed[recorded.kind, recorded.goal_id] = recorded.position
     organisation.position = recorded.position
     organisation.known_at_max = max(organisation.known_at_max, recorded.known_at)
     _remember(organisation, recorded)
@@ -169,6 +174,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 drafted=event,
             )
             _append(organisation.objective_ids, event.cycle_id, event.objective_id)
+            _pursue(organisation, event.objective_id, 1)
         case events.ObjectivePublished():
             _change(organisation.objectives, event.objective_id, state="published")
         case events.ObjectiveReworded():
@@ -179,12 +185,14 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 description=event.description,
             )
         case events.ObjectiveReassigned():
+            _pursue(organisation, event.objective_id, -1)
             _change(
                 organisation.objectives,
                 event.objective_id,
                 owner=event.owner,
                 unit_id=event.unit_id,
             )
+            _pursue(organisation, event.objective_id, 1)
         case events.ObjectiveContributorsChanged():
             _change(organisation.objectives, event.objective_id, contributors=event.contributors)
         case events.ObjectiveRealigned():
@@ -194,6 +202,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 organisation.objectives, event.objective_id, objective_kind=event.objective_kind
             )
         case events.ObjectiveDropped():
+            _pursue(organisation, event.objective_id, -1)
             _change(organisation.objectives, event.objective_id, state="dropped", outcome="dropped")
         case events.ObjectiveGraded():
             _change(
@@ -204,6 +213,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 score_computed=event.score_computed,
             )
         case events.ObjectiveCarriedOver():
+            _pursue(organisation, event.objective_id, -1)
             _change(
                 organisation.objectives,
                 event.objective_id,
@@ -293,13 +303,16 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 owner=event.owner,
                 versions=(KpiVersion(version=1, definition=event.definition),),
                 defined=event,
+                defined_at=recorded.known_at,
             )
+            _depend(organisation, event.kpi_id, event.definition)
         case events.KpiRedefined():
             versions = (
                 *organisation.kpis[event.kpi_id].versions,
                 KpiVersion(event.version, event.definition, event.effective_on),
             )
             _change(organisation.kpis, event.kpi_id, versions=versions)
+            _depend(organisation, event.kpi_id, event.definition)
         case events.KpiRetargeted():
             kpi = organisation.kpis[event.kpi_id]
             definition = replace(kpi.definition, target=event.target, bands=event.bands)
@@ -314,8 +327,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
             _change(organisation.kpis, event.kpi_id, retired=True)
         case events.KpiReadingRecorded():
             key = event.kpi_id, event.period, event.source
-            if key not in organisation.readings:
-                _append(organisation.reading_keys, event.kpi_id, key)
+            is_new = key not in organisation.readings
             organisation.readings[key] = Reading(
                 effective_at=event.effective_at,
                 position=recorded.position,
@@ -324,6 +336,8 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 numerator=event.numerator,
                 denominator=event.denominator,
             )
+            if is_new:
+                _insert(organisation.reading_keys, key, organisation.readings)
         case events.KpiReadingCorrected():
             _change(
                 organisation.readings,
@@ -336,13 +350,18 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
             key = event.kpi_id, event.period, event.source
             _change(organisation.readings, key, retracted=True)
         case events.KpiReadingMissed():
-            organisation.missed[event.kpi_id, event.period, event.source] = event
+            key = event.kpi_id, event.period, event.source
+            organisation.missed[key] = event
+            _insert(organisation.missed_keys, key, organisation.missed)
         case events.KpiHealthChanged():
-            _change(organisation.kpis, event.kpi_id, health=event.health)
+            _change(organisation.kpis, event.kpi_id, health=event.health, reviewed=False)
         case events.KpiReviewOpened():
             organisation.reviews[event.kpi_id, event.review_id] = Review(opened=event)
+            _append(organisation.review_ids, event.kpi_id, event.review_id)
+            _look_at(organisation, event.kpi_id)
         case events.KpiReviewClosed():
             _change(organisation.reviews, (event.kpi_id, event.review_id), closed=event)
+            _look_at(organisation, event.kpi_id)
         case events.CommentAdded():
             organisation.comments[event.goal, event.comment_id] = event
         case _:
@@ -355,6 +374,39 @@ def _change(entries: MutableMapping[Key, Thing], key: Key, **changes: Any) -> No
 
 def _append(index: MutableMapping[str, tuple[Item, ...]], key: str, item: Item) -> None:
     index[key] = (*index.get(key, ()), item)
+
+
+def _pursue(organisation: Organisation, objective_id: str, more: int) -> None:
+    objective = organisation.objectives[objective_id]
+    unit = objective.cycle_id, objective.unit_id
+    organisation.pursued[unit] = organisation.pursued.get(unit, 0) + more
+
+
+def _insert(
+    index: MutableMapping[str, tuple[ReadingKey, ...]],
+    key: ReadingKey,
+    entries: Mapping[ReadingKey, Reading] | Mapping[ReadingKey, events.KpiReadingMissed],
+) -> None:
+    """Where it is effective, after those that are effective then, too; mostly that is the end."""
+    keys, effective_at = index.get(key[0], ()), entries[key].effective_at
+    if not keys or entries[keys[-1]].effective_at <= effective_at:
+        index[key[0]] = (*keys, key)
+        return
+    place = bisect_right(keys, effective_at, key=lambda each: entries[each].effective_at)
+    index[key[0]] = (*keys[:place], key, *keys[place:])
+
+
+def _depend(organisation: Organisation, kpi_id: str, definition: events.KpiDefinition) -> None:
+    """Once named in a formula, always: readings of earlier versions are recomputed by theirs."""
+    for source_id in inputs_of(definition.formula):
+        if kpi_id not in organisation.dependent_ids.get(source_id, ()):
+            _append(organisation.dependent_ids, source_id, kpi_id)
+
+
+def _look_at(organisation: Organisation, kpi_id: str) -> None:
+    """A review during a breach is the review of that breach (R24)."""
+    if organisation.kpis[kpi_id].health == "breach":
+        _change(organisation.kpis, kpi_id, reviewed=True)
 
 
 def _link(organisation: Organisation, key_result_id: str, measure: Measure) -> None:

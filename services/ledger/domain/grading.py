@@ -4,29 +4,39 @@ A score is computed in steps of 0.01; another one is given only with a reason, a
 Judging again is allowed as long as the cycle is in grading or reopened.
 """
 
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from goal_contracts import commands
+from goal_contracts.cadence import periods
 from goal_contracts.events import Event, KeyResultGraded, KeyResultWaived, ObjectiveGraded
 from goal_contracts.fields import Reasoning
-from goal_contracts.measures import SCORE_STEP, progress, score_of, weighted_mean
+from goal_contracts.measures import (
+    SCORE_STEP,
+    Maintain,
+    maintained,
+    progress,
+    score_of,
+    weighted_mean,
+)
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Reason, Refusal
 
 from services.ledger.domain.asked import Asked
 from services.ledger.domain.organisation import Cycle, KeyResult, Objective, Organisation
 from services.ledger.domain.structure import refuse_closed, refuse_ended, refuse_without_reason
+from services.ledger.domain.times import days_later, start_of_day
 
 
 def grade_key_result(
     organisation: Organisation, command: commands.GradeKeyResult, asked: Asked
 ) -> tuple[Event, ...]:
-    """Without a score the computed one is taken; what is maintained has none and needs one."""
+    """Without a score the computed one is taken; where nothing was due there is none (maintain)."""
     key_result = organisation.key_result(command.key_result_id)
     cycle = _refuse_unless_judged_now(organisation, key_result)
     policy = organisation.policy_of(cycle)
     _refuse_owner(policy, key_result.owner, asked)
-    computed = _computed_for_key_result(organisation, key_result)
+    computed = _computed_for_key_result(organisation, key_result, asked)
     score = _score(policy, computed, command.score, command.reason)
     if score is None:
         raise _score_invalid("no score can be computed here", "none", "a score from 0 to 1")
@@ -59,7 +69,8 @@ def grade_objective(
 ) -> tuple[Event, ...]:
     """The computed score is the weighted mean of the scored key results, others left out.
 
-    Where every key result was waived there may be an outcome without a score.
+    Where every key result was waived there may be an outcome without a score. R17: who committed to
+    an objective and missed it says why.
     """
     objective = organisation.objective(command.objective_id)
     cycle = _refuse_unless_judged_now(organisation, objective)
@@ -73,6 +84,7 @@ def grade_objective(
             accepted="achieved, partial or missed; DropObjective and CarryOverObjective say the"
             " other two",
         )
+    _refuse_unexplained(objective, command)
     key_results = organisation.live_key_results(objective.objective_id)
     mean = weighted_mean((each.weight, each.score) for each in key_results)
     computed = None if mean is None else mean.quantize(SCORE_STEP, ROUND_HALF_EVEN)
@@ -129,9 +141,47 @@ def _refuse_owner(policy: Policy, owner: str, asked: Asked) -> None:
         )
 
 
-def _computed_for_key_result(organisation: Organisation, key_result: KeyResult) -> Decimal | None:
-    reached = progress(key_result.measure, organisation.counted_value(key_result))
+def _refuse_unexplained(objective: Objective, command: commands.GradeObjective) -> None:
+    missed = objective.objective_kind == "committed" and command.outcome == "missed"
+    if missed and not (command.reason or "").strip():
+        raise Refusal(
+            Reason.EXPLANATION_REQUIRED,
+            f"the objective {objective.objective_id} was committed to, and missed",
+            seen="no reason",
+            accepted="the same command with a reason that explains it",
+        )
+
+
+def _computed_for_key_result(
+    organisation: Organisation, key_result: KeyResult, asked: Asked
+) -> Decimal | None:
+    measure = key_result.measure
+    if isinstance(measure, Maintain):
+        reached = _maintained(organisation, key_result, measure, asked.now)
+    else:
+        reached = progress(measure, organisation.counted_value(key_result))
     return None if reached is None else score_of(reached)
+
+
+def _maintained(
+    organisation: Organisation, key_result: KeyResult, measure: Maintain, now: datetime
+) -> Decimal | None:
+    """By the check-ins in the order in which they count, under the cadence the cycle pinned."""
+    cycle, zone = organisation.cycle_of(key_result), organisation.zone
+    said = sorted(
+        organisation.live_check_ins(key_result.key_result_id),
+        key=lambda each: (each.effective_at, each.position),
+    )
+    cut = periods(cycle.start_on, cycle.end_on, organisation.policy_of(cycle).cadence)
+    return maintained(
+        measure,
+        [(each.effective_at, each.value) for each in said if each.value is not None],
+        [
+            (start_of_day(first, zone), start_of_day(days_later(last, 1), zone))
+            for first, last in cut
+        ],
+        now,
+    )
 
 
 def _score(

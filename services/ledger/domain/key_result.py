@@ -16,16 +16,18 @@ from goal_contracts.events import (
 )
 from goal_contracts.fields import Reasoning
 from goal_contracts.measures import FourPointMetric, KpiLinked, Measure, Metric, is_lowered
+from goal_contracts.policy import Policy
 from goal_contracts.replies import Reason, Refusal
 
 from services.ledger.domain.asked import Asked, asked_before
+from services.ledger.domain.counts import refuse_too_few_key_results, refuse_too_many_key_results
 from services.ledger.domain.measure import (
     measure_fixed,
     nature,
     refuse_other_nature,
     refuse_unless_measurable,
 )
-from services.ledger.domain.organisation import Cycle, KeyResult, Organisation
+from services.ledger.domain.organisation import Cycle, KeyResult, Objective, Organisation
 from services.ledger.domain.ownership import refuse_team_as_owner
 from services.ledger.domain.structure import (
     mid_cycle_mark,
@@ -34,12 +36,16 @@ from services.ledger.domain.structure import (
     refuse_unless_updatable,
     refuse_without_reason,
 )
+from services.ledger.domain.weights import refuse_more_than_100, refuse_weight
 
 
 def add(
     organisation: Organisation, command: commands.AddKeyResult, asked: Asked
 ) -> tuple[Event, ...]:
-    """R7: every one added to a running cycle needs a reason, to a draft as well."""
+    """R7: every one added to a running cycle needs a reason, to a draft as well.
+
+    R5 and R10: once the objective is published, there may be so many and no more.
+    """
     known = organisation.key_results.get(command.key_result_id)
     if known is not None:
         return asked_before(command, known.added)
@@ -50,7 +56,7 @@ def add(
     refuse_unless_restructurable(organisation, cycle, asked)
     refuse_team_as_owner(organisation, policy, command.owner)
     refuse_unless_measurable(organisation, command.measure)
-    _refuse_weight(command.weight)
+    _refuse_what_policy_forbids(organisation, policy, objective, command.weight)
     mid_cycle = mid_cycle_mark(policy, cycle, command.reason, "adding a key result")
     return (
         KeyResultAdded(
@@ -107,8 +113,10 @@ def reweight(
     key_result = organisation.key_result(command.key_result_id)
     if command.weight == key_result.weight:
         return ()
-    _refuse_unless_restructurable(organisation, key_result, asked)
-    _refuse_weight(command.weight)
+    policy = organisation.policy_of(_refuse_unless_restructurable(organisation, key_result, asked))
+    refuse_weight(policy, command.weight)
+    more = command.weight - key_result.weight
+    refuse_more_than_100(organisation, policy, key_result.objective_id, more)
     return (
         KeyResultReweighted(
             key_result_id=key_result.key_result_id,
@@ -151,6 +159,9 @@ def drop(
         return ()
     cycle = _refuse_unless_restructurable(organisation, key_result, asked)
     policy = organisation.policy_of(cycle)
+    if organisation.objectives[key_result.objective_id].state == "published":
+        left = len(organisation.live_key_results(key_result.objective_id)) - 1
+        refuse_too_few_key_results(policy, key_result.objective_id, left)
     mid_cycle = mid_cycle_mark(policy, cycle, command.reason, "dropping a key result")
     return (
         KeyResultDropped(
@@ -243,14 +254,15 @@ def _refuse_unless_restructurable(
     return cycle
 
 
-def _refuse_weight(weight: Decimal) -> None:
-    if weight < 0:
-        raise Refusal(
-            Reason.WEIGHT_INVALID,
-            f"the weight {weight} is below 0",
-            seen=str(weight),
-            accepted="0 or more",
-        )
+def _refuse_what_policy_forbids(
+    organisation: Organisation, policy: Policy, objective: Objective, weight: Decimal
+) -> None:
+    """R5 and R10 for one more key result."""
+    refuse_weight(policy, weight)
+    if objective.state == "published":
+        more = len(organisation.live_key_results(objective.objective_id)) + 1
+        refuse_too_many_key_results(policy, objective.objective_id, more)
+    refuse_more_than_100(organisation, policy, objective.objective_id, weight)
 
 
 def _lowering(

@@ -1,4 +1,4 @@
-"""What may happen to a KPI: R22 its definition in versions, and looking at it in a review.
+"""What may happen to a KPI: R22 its definition in versions, R24 looking at it in a review.
 
 A KPI has no end date. Each version of its definition holds from a day on, the first from always;
 a reading keeps the version in force on the last day of its period.
@@ -23,9 +23,10 @@ from goal_contracts.replies import Reason, Refusal
 from msgspec.structs import replace
 
 from services.ledger.domain.asked import Asked, asked_before
-from services.ledger.domain.organisation import Kpi, KpiVersion, Organisation
+from services.ledger.domain.formula import refuse_unless_computable
+from services.ledger.domain.organisation import Kpi, Organisation
 from services.ledger.domain.ownership import live_unit, refuse_team_as_owner
-from services.ledger.domain.structure import refuse_without_reason
+from services.ledger.domain.structure import refuse_ended, refuse_without_reason
 from services.ledger.domain.times import DAY_LAST, is_day_of_record, local_day
 
 
@@ -36,6 +37,7 @@ def define(organisation: Organisation, command: commands.DefineKpi) -> tuple[Eve
     live_unit(organisation, command.unit_id)
     refuse_team_as_owner(organisation, organisation.policy, command.owner)
     _refuse_unless_sound(command.definition)
+    refuse_unless_computable(organisation, command.kpi_id, command.definition.formula)
     return (
         KpiDefined(
             kpi_id=command.kpi_id,
@@ -54,6 +56,7 @@ def redefine(organisation: Organisation, command: commands.RedefineKpi) -> tuple
     refuse_retired(kpi)
     _refuse_unless_later(kpi, command.effective_on)
     _refuse_unless_sound(now)
+    refuse_unless_computable(organisation, kpi.kpi_id, now.formula)
     if (now.unit, now.direction) != (was.unit, was.direction):
         _refuse_while_followed(organisation, kpi, now)
     return (
@@ -176,7 +179,7 @@ def close_review(organisation: Organisation, command: commands.CloseKpiReview) -
             "recovery_objective with objective_id, or fix or accept without",
         )
     if command.objective_id is not None:
-        organisation.objective(command.objective_id)
+        _refuse_unless_pursued(organisation, command.objective_id)
     return (
         KpiReviewClosed(
             kpi_id=command.kpi_id,
@@ -205,9 +208,17 @@ def refuse_retired(kpi: Kpi) -> None:
         )
 
 
-def version_on(kpi: Kpi, day: date) -> KpiVersion:
-    """The version in force on a day: the last one that holds from that day or an earlier one."""
-    return next(each for each in reversed(kpi.versions) if each.effective_on <= day)
+def _refuse_unless_pursued(organisation: Organisation, objective_id: str) -> None:
+    """What is to bring a KPI back cannot be over already."""
+    objective = organisation.objective(objective_id)
+    refuse_ended(organisation, objective)
+    cycle = organisation.cycle_of(objective)
+    if cycle.state in {"closed", "cancelled"}:
+        raise _review_invalid(
+            f"the cycle {cycle.cycle_id} of the objective {objective_id} is {cycle.state}",
+            cycle.state,
+            "an objective of a cycle that is neither closed nor cancelled",
+        )
 
 
 def _refuse_unless_later(kpi: Kpi, effective_on: date) -> None:

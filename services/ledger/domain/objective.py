@@ -19,6 +19,11 @@ from goal_contracts.replies import Reason, Refusal
 
 from services.ledger.domain.alignment import refuse_alignment, refuse_named_twice
 from services.ledger.domain.asked import Asked, asked_before
+from services.ledger.domain.counts import (
+    refuse_too_few_key_results,
+    refuse_too_many_key_results,
+    refuse_too_many_objectives,
+)
 from services.ledger.domain.organisation import Cycle, Objective, Organisation
 from services.ledger.domain.ownership import live_unit, refuse_team_as_owner
 from services.ledger.domain.structure import (
@@ -30,6 +35,7 @@ from services.ledger.domain.structure import (
     refuse_unless_updatable,
     refuse_without_reason,
 )
+from services.ledger.domain.weights import refuse_weights_to_publish
 
 
 def draft(
@@ -43,6 +49,7 @@ def draft(
     policy = organisation.policy_of(cycle)
     refuse_unless_restructurable(organisation, cycle, asked)
     live_unit(organisation, command.unit_id)
+    refuse_too_many_objectives(organisation, cycle, command.unit_id)
     refuse_team_as_owner(organisation, policy, command.owner)
     refuse_named_twice(command.contributors)
     refuse_alignment(organisation, command.objective_id, cycle, command.aligned_to)
@@ -67,18 +74,25 @@ def draft(
 def publish(
     organisation: Organisation, command: commands.PublishObjective, asked: Asked
 ) -> tuple[Event, ...]:
-    """R4: it needs a key result; that each has an owner and a sound measure was seen to before."""
+    """R4: it needs a key result; that each has an owner and a sound measure was seen to before.
+
+    R5 and R10: how many there are, and what they weigh, begins to matter here.
+    """
     objective = organisation.objective(command.objective_id)
     if objective.state == "published":
         return ()
-    _refuse_unless_changeable(organisation, objective, asked)
-    if not organisation.live_key_results(objective.objective_id):
+    policy = organisation.policy_of(_refuse_unless_changeable(organisation, objective, asked))
+    key_results = organisation.live_key_results(objective.objective_id)
+    if not key_results:
         raise Refusal(
             Reason.NOT_MEASURABLE,
             f"the objective {objective.objective_id} has no key result",
             seen="0 key results",
             accepted="at least one key result with a measure: AddKeyResult first",
         )
+    refuse_too_few_key_results(policy, objective.objective_id, len(key_results))
+    refuse_too_many_key_results(policy, objective.objective_id, len(key_results))
+    refuse_weights_to_publish(policy, key_results)
     return (ObjectivePublished(objective_id=objective.objective_id),)
 
 
@@ -116,6 +130,7 @@ def reassign(
         refuse_team_as_owner(organisation, organisation.policy_of(cycle), owner)
     if unit_id != objective.unit_id:
         live_unit(organisation, unit_id)
+        refuse_too_many_objectives(organisation, cycle, unit_id)
     return (
         ObjectiveReassigned(
             objective_id=objective.objective_id,

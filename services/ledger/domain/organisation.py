@@ -5,14 +5,15 @@ keeps the event that created it, which is how creating twice is recognised and h
 stays visible.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import ChainMap, OrderedDict
 from collections.abc import Mapping, MutableMapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from goal_contracts import events
-from goal_contracts.events import KpiDefinition
+from goal_contracts.events import Formula, KpiDefinition, Ratio, Sum
 from goal_contracts.fields import (
     CycleKind,
     CycleState,
@@ -30,7 +31,7 @@ from goal_contracts.replies import Reason, Refusal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from services.ledger.domain.times import end_of_day, start_of_day
+from services.ledger.domain.times import days_of_period, end_of_day, start_of_day
 
 ANSWERS_MAX = 100_000
 """How many commands' answers are remembered; while an import runs, all of them are."""
@@ -145,20 +146,38 @@ class KpiVersion(Struct, frozen=True):
 
 
 class Kpi(Struct, frozen=True):
-    """An indicator without an end date."""
+    """An indicator without an end date. `reviewed`: its present breach had its review (R24)."""
 
     kpi_id: str
     unit_id: str
     owner: str
     versions: tuple[KpiVersion, ...]
     defined: events.KpiDefined
+    defined_at: datetime
     retired: bool = False
     health: KpiHealth = "no_data"
+    reviewed: bool = False
 
     @property
     def definition(self) -> KpiDefinition:
         """The latest one, though it may take effect only later."""
         return self.versions[-1].definition
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether any version of its definition has bands (R24)."""
+        return any(each.definition.bands is not None for each in self.versions)
+
+    def version_on(self, day: date) -> KpiVersion:
+        """The version in force on a day: the last that holds from that day or an earlier one."""
+        latest = self.versions[-1]
+        if latest.effective_on <= day:
+            return latest
+        return next(each for each in reversed(self.versions) if each.effective_on <= day)
+
+    def version(self, number: int) -> KpiVersion:
+        """The version of that number; the first is 1."""
+        return self.versions[number - 1]
 
 
 class Reading(Struct, frozen=True):
@@ -183,7 +202,11 @@ class Review(Struct, frozen=True):
 class Organisation(Struct):
     """One ledger of goals: everything a decision may look at.
 
-    The mappings called `…_ids` and `…_keys` are indexes: what belongs to an id, in order.
+    The mappings called `…_ids` and `…_keys` are indexes: what belongs to an id, in order;
+    readings and missed ones in the order in which they are effective. `dependent_ids` says which
+    KPIs are computed from a KPI (R27).
+    `pursued` counts by cycle and unit the objectives that were neither dropped nor carried over.
+    `changed` maps a goal's kind and id to the position of its last change (R29).
     `answers` maps a command's id to the last position and the number of its events.
     """
 
@@ -210,7 +233,12 @@ class Organisation(Struct):
     key_result_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     check_in_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     linked_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pursued: MutableMapping[tuple[str, str], int] = field(default_factory=dict)
+    dependent_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    review_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     reading_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
+    missed_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
+    changed: MutableMapping[tuple[str, str], int] = field(default_factory=dict)
     answers: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
 
     def fork(self) -> "Organisation":
@@ -260,6 +288,10 @@ class Organisation(Struct):
     def objectives_in(self, cycle_id: str) -> list[Objective]:
         return [self.objectives[each] for each in self.objective_ids.get(cycle_id, ())]
 
+    def objectives_pursued(self, cycle_id: str, unit_id: str) -> int:
+        """How many objectives a unit has in a cycle, without those dropped or carried over."""
+        return self.pursued.get((cycle_id, unit_id), 0)
+
     def live_key_results(self, objective_id: str) -> list[KeyResult]:
         """Those of an objective that were not dropped."""
         ids = self.key_result_ids.get(objective_id, ())
@@ -279,6 +311,24 @@ class Organisation(Struct):
             if not (each := self.readings[key]).retracted and begin <= each.effective_at <= end
         ]
 
+    def readings_of(self, kpi_id: str, period: str) -> list[Reading]:
+        """A KPI's readings of exactly this period, not retracted, from every source."""
+        _, last_day = days_of_period(period)
+        effective_at = end_of_day(last_day, self.zone)
+        keys = self.reading_keys.get(kpi_id, ())
+
+        def when(key: ReadingKey) -> datetime:
+            return self.readings[key].effective_at
+
+        ending = keys[
+            bisect_left(keys, effective_at, key=when) : bisect_right(keys, effective_at, key=when)
+        ]
+        return [
+            each
+            for key in ending
+            if key[1] == period and not (each := self.readings[key]).retracted
+        ]
+
     def counted_value(self, key_result: KeyResult) -> Decimal | None:
         """The value that counts at the end of the key result's cycle.
 
@@ -293,6 +343,19 @@ class Organisation(Struct):
         valued = [each for each in said if each.value is not None]
         last = max(valued, key=lambda each: (each.effective_at, each.position), default=None)
         return None if last is None else last.value
+
+
+def inputs_of(formula: Formula | None) -> tuple[str, ...]:
+    """The KPIs that a formula names (R27)."""
+    match formula:
+        case Ratio(numerator=numerator, denominator=denominator):
+            return numerator, denominator
+        case Sum(of=of):
+            return of
+        case None:
+            return ()
+        case _:
+            assert_never(formula)
 
 
 def _found(things: Mapping[str, Thing], kind: Kind, thing_id: str) -> Thing:

@@ -56,7 +56,15 @@ def change_policy(organisation: Organisation, command: commands.ChangePolicy) ->
 
 
 def _refuse_unless_sound(policy: Policy) -> None:
-    """What the types of the settings do not say: 1 <= ceiling <= 2, 0 < a < b < 1."""
+    """What the types do not say: min <= max, 1 <= ceiling <= 2, 0 < a < b < 1."""
+    fewest, most = policy.key_results_min, policy.key_results_max
+    if fewest > most:
+        raise Refusal(
+            Reason.POLICY_INVALID,
+            f"no objective has at least {fewest} and at most {most} key results",
+            seen=f"{fewest} to {most}",
+            accepted="key_results_min <= key_results_max",
+        )
     low, high = policy.bands
     if not 1 <= policy.progress_ceiling <= 2:  # noqa: PLR2004  # DOMAIN.md section 3: up to 2
         raise Refusal(

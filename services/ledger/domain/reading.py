@@ -1,6 +1,7 @@
 """R23: one reading per KPI, period and source; whoever has another value corrects it (R14).
 
-A reading is effective at the end of its period's last day in the organisation's zone.
+A reading is effective at the end of its period's last day in the organisation's zone. What follows
+from it is for `consequences` to say; here it is entered, never computed.
 """
 
 from datetime import date, datetime
@@ -17,7 +18,8 @@ from goal_contracts.fields import Source
 from goal_contracts.replies import Reason, Refusal
 
 from services.ledger.domain.asked import Asked
-from services.ledger.domain.kpi import refuse_retired, version_on
+from services.ledger.domain.formula import refuse_computed
+from services.ledger.domain.kpi import refuse_retired
 from services.ledger.domain.organisation import Kpi, KpiVersion, Organisation, Reading
 from services.ledger.domain.structure import refuse_without_reason
 from services.ledger.domain.times import days_later, days_of_period, end_of_day
@@ -28,6 +30,7 @@ def record(
 ) -> tuple[Event, ...]:
     """The same value again records nothing; one that was missed or retracted is recorded anew."""
     kpi, last_day, version, source = _judged_by(organisation, command)
+    refuse_computed(kpi, version.definition)
     known = organisation.readings.get((kpi.kpi_id, command.period, source))
     if known is not None and not known.retracted:
         if _says(command) == _holds(known):
@@ -53,8 +56,8 @@ def correct(
     organisation: Organisation, command: commands.CorrectReading, asked: Asked
 ) -> tuple[Event, ...]:
     """The value before stays in the record; the version it is judged by stays, too (R22)."""
-    kpi, last_day, _, source = _judged_by(organisation, command)
-    known = _recorded(organisation, kpi, command.period, source)
+    kpi, last_day, version, source = _judged_by(organisation, command)
+    known = _recorded(organisation, kpi, command.period, source, version)
     if known.retracted:
         raise Refusal(
             Reason.ALREADY_RETRACTED,
@@ -88,8 +91,8 @@ def correct(
 def retract(
     organisation: Organisation, command: commands.RetractReading, asked: Asked
 ) -> tuple[Event, ...]:
-    kpi, last_day, _, source = _judged_by(organisation, command)
-    known = _recorded(organisation, kpi, command.period, source)
+    kpi, last_day, version, source = _judged_by(organisation, command)
+    known = _recorded(organisation, kpi, command.period, source, version)
     if known.retracted:
         return ()
     _refuse_after_restatement(organisation, last_day, asked.now)
@@ -110,7 +113,8 @@ def record_missed(
     organisation: Organisation, command: commands.RecordMissedReading, asked: Asked
 ) -> tuple[Event, ...]:
     """Only a period that is over and has no reading was missed."""
-    kpi, last_day, _, source = _judged_by(organisation, command)
+    kpi, last_day, version, source = _judged_by(organisation, command)
+    refuse_computed(kpi, version.definition)
     key = kpi.kpi_id, command.period, source
     known = organisation.readings.get(key)
     if known is not None and not known.retracted:
@@ -142,12 +146,18 @@ def _judged_by(
     """KPI, last day of the period, version in force on it, and the source, by default its own."""
     kpi = organisation.kpi(command.kpi_id)
     _, last_day = days_of_period(command.period)
-    version = version_on(kpi, last_day)
+    version = kpi.version_on(last_day)
     return kpi, last_day, version, command.source or version.definition.source
 
 
-def _recorded(organisation: Organisation, kpi: Kpi, period: str, source: Source) -> Reading:
+def _recorded(
+    organisation: Organisation, kpi: Kpi, period: str, source: Source, version: KpiVersion
+) -> Reading:
+    """What is corrected keeps its version, and with that whether it was computed (R27)."""
     known = organisation.readings.get((kpi.kpi_id, period, source))
+    if known is not None:
+        version = kpi.version(known.definition_version)
+    refuse_computed(kpi, version.definition)
     if known is None:
         raise Refusal(
             Reason.NOT_FOUND,

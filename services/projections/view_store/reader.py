@@ -5,13 +5,15 @@ question needs no transaction. `known` is the position up to which facts count, 
 up to which goals had come to be (see as_of).
 """
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
+from goal_contracts import events
+from goal_contracts.queries import ObjectiveCard
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -31,7 +33,7 @@ from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
 from services.projections.view_store.store import StoreUnavailable
-from services.projections.views import current
+from services.projections.views import current, standing
 from services.projections.views.current import KpiState, State
 from services.projections.views.rows import ChangeRow, CheckInRow, ReadingRow
 
@@ -194,6 +196,37 @@ class Reader:
         found = self._connection.execute(statement)
         return sorted((cycle_id, goal_id) for cycle_id, goal_id, unit in found if unit in unit_ids)
 
+    def objectives_pursued(
+        self, organisation_id: str, cycle_id: str, unit_ids: Iterable[str], structure: int
+    ) -> Counter[str]:
+        """How many objectives some units have in a cycle, without those dropped or carried."""
+        unit_id, state = schema.goal_version.c.unit_id, schema.goal_version.c.state
+        pursued: Counter[str] = Counter()
+        for ids in _chunks(unit_ids):
+            statement = (
+                _stood(organisation_id, "objective", structure)
+                .with_only_columns(unit_id, state)
+                .where(schema.goal.c.cycle_id == cycle_id, unit_id.in_(ids))
+            )
+            for unit, stored in self._connection.execute(statement):
+                card = current.decode("objective", stored)
+                if isinstance(card, ObjectiveCard) and card.state in {"draft", "published"}:
+                    pursued[unit] += 1
+        return pursued
+
+    def aligned_to(self, organisation_id: str, parents: Iterable[str], structure: int) -> list[str]:
+        """The objectives that serve, or have served, some goals."""
+        column = schema.alignment.c
+        found: set[str] = set()
+        for some in _chunks(parents):
+            statement = select(column.objective_id).where(
+                column.organisation_id == organisation_id,
+                column.parent.in_(some),
+                column.position <= structure,
+            )
+            found.update(self._connection.execute(statement).scalars())
+        return sorted(found)
+
     def _found(self, kind: str, statement: Select[*tuple[Any, ...]]) -> Iterator[Goal]:
         for cycle_id, objective_id, goal_id, state in self._connection.execute(statement):
             yield Goal(cycle_id, objective_id, goal_id, current.decode(kind, state))
@@ -309,6 +342,27 @@ class Reader:
             seen.add(reading.first_position)
         return None
 
+    def missed_readings(
+        self, organisation_id: str, kpi_id: str, known: int, as_of: datetime, *, limit: int
+    ) -> list[ReadingRow]:
+        """The last periods that were missed and have no reading since, in order."""
+        column = schema.reading.c
+        of_kpi = _readings(organisation_id, kpi_id, known, as_of)
+        missed = [
+            ReadingRow(*row)
+            for row in self._connection.execute(
+                of_kpi.where(schema.IS_MISSED).order_by(column.effective_at.desc()).limit(limit)
+            )
+        ]
+        if not missed:
+            return []
+        beside = of_kpi.where(
+            column.effective_at.in_({each.effective_at for each in missed})
+        ).order_by(*schema.reading.primary_key)
+        rows = [ReadingRow(*row) for row in self._connection.execute(beside)]
+        came = {row.period for row in standing.standing(rows)}
+        return [row for row in reversed(missed) if row.period not in came]
+
     # ------------------------------------------------------------------ history, replay, export
 
     def changes(
@@ -336,6 +390,55 @@ class Reader:
             .limit(limit)
         )
         return [ChangeRow(*row) for row in self._connection.execute(statement)]
+
+    def comments(
+        self, organisation_id: str, kind: str, goal_id: str, known: int, *, limit: int
+    ) -> list[ChangeRow]:
+        """The last comments on a thing, in order."""
+        column = schema.change.c
+        statement = (
+            select(schema.change)
+            .where(
+                column.organisation_id == organisation_id,
+                column.kind == kind,
+                column.goal_id == goal_id,
+                column.event == events.CommentAdded.__name__,
+                column.position <= known,
+            )
+            .order_by(column.position.desc())
+            .limit(limit)
+        )
+        rows = [ChangeRow(*row) for row in self._connection.execute(statement)]
+        return rows[::-1]
+
+    def payloads(
+        self,
+        organisation_id: str,
+        kind: str,
+        goal_ids: Iterable[str],
+        event_names: Collection[str],
+        known: int,
+    ) -> list[Replayed]:
+        """The stored events of those names that happened to some things."""
+        event, change = schema.event.c, schema.change.c
+        return [
+            Replayed(*row)
+            for ids in _chunks(goal_ids)
+            for row in self._connection.execute(
+                select(event.position, event.payload).where(
+                    event.organisation_id == organisation_id,
+                    event.position.in_(
+                        select(change.position).where(
+                            change.organisation_id == organisation_id,
+                            change.kind == kind,
+                            change.goal_id.in_(ids),
+                            change.event.in_(event_names),
+                            change.position <= known,
+                        )
+                    ),
+                )
+            )
+        ]
 
     def events(
         self,

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Another one in the database, and the views are dropped and read anew from the log."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,6 +79,9 @@ class Json(TypeDecorator[bytes]):
     impl = LargeBinary
     cache_ok = True
 
+
+IS_MISSED: Final = text("event = 'missed'")
+"""Spelt out, as a database takes the index for no other wording of it."""
 
 metadata = MetaData()
 _SQLITE: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
@@ -171,6 +174,17 @@ link = Table(
     **_SQLITE,
 )
 
+alignment = Table(
+    "alignment",
+    metadata,
+    _text("organisation_id"),
+    _text("parent"),
+    _whole("position"),
+    _text("objective_id"),
+    PrimaryKeyConstraint("organisation_id", "parent", "position"),
+    **_SQLITE,
+)
+
 check_in = Table(
     "check_in",
     metadata,
@@ -186,6 +200,9 @@ check_in = Table(
     _text_or_none("status"),
     _text("note"),
     _text("actor"),
+    _instant("known_at"),
+    _instant("recorded_at"),
+    _text_or_none("provenance"),
     PrimaryKeyConstraint(
         "organisation_id", "key_result_id", "effective_at", "first_position", "position"
     ),
@@ -215,6 +232,14 @@ reading = Table(
     _text_or_none("reason"),
     _text_or_none("provenance"),
     PrimaryKeyConstraint("organisation_id", "kpi_id", "effective_at", "first_position", "position"),
+    Index(
+        "reading_missed",
+        "organisation_id",
+        "kpi_id",
+        "effective_at",
+        sqlite_where=IS_MISSED,
+        postgresql_where=IS_MISSED,
+    ),
     **_SQLITE,
 )
 

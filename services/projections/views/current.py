@@ -3,7 +3,7 @@
 A state is the card that is shown, without what only a moment can say (progress, pace, values).
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import Final, TypeVar, assert_never
 
 import msgspec
@@ -12,15 +12,19 @@ from goal_contracts.codec import Recorded, Unrecognised
 from goal_contracts.events import KpiDefinition
 from goal_contracts.policy import Policy
 from goal_contracts.queries import (
+    ClosingCard,
     CycleCard,
     KeyResultCard,
     KpiCard,
     ObjectiveCard,
     RetrospectiveCard,
+    ReviewCard,
     UnitCard,
 )
 from msgspec import Struct
 from msgspec.structs import replace
+
+from services.projections.views import origins
 
 
 class UnknownEvent(Exception):
@@ -41,10 +45,15 @@ class OrganisationState(Struct, frozen=True, omit_defaults=True):
 
 
 class CycleState(Struct, frozen=True, omit_defaults=True):
-    """A cycle, and the policy pinned when it was activated and again when it was closed (R20)."""
+    """A cycle, and the policy pinned when it was activated and again when it was closed (R20).
+
+    It was activated by the event at `activated_position`; 0, not yet.
+    """
 
     card: CycleCard
     policy: Policy | None = None
+    activated_position: int = 0
+    activated_at: datetime | None = None
 
 
 class DefinitionVersion(Struct, frozen=True, omit_defaults=True):
@@ -183,6 +192,8 @@ def after(before: State | None, recorded: Recorded) -> State | None:
             | events.KpiRetargeted()
             | events.KpiReassigned()
             | events.KpiRetired()
+            | events.KpiReviewOpened()
+            | events.KpiReviewClosed()
         ):
             return _kpi(before, recorded, recorded.event)
         case events.CheckedIn() | events.CheckInCorrected() | events.CheckInRetracted():
@@ -193,8 +204,6 @@ def after(before: State | None, recorded: Recorded) -> State | None:
             | events.KpiReadingRetracted()
             | events.KpiReadingMissed()
             | events.KpiHealthChanged()
-            | events.KpiReviewOpened()
-            | events.KpiReviewClosed()
         ):
             return expect(KpiState, before, recorded)
         case events.CommentAdded():
@@ -235,22 +244,38 @@ def _cycle(
             )
         )
     cycle = expect(CycleState, before, recorded)
-    card, policy = cycle.card, cycle.policy
+    card = cycle.card
     match event:
         case events.CycleRescheduled():
             card = replace(card, start_on=event.start_on, end_on=event.end_on)
         case events.CycleActivated():
-            card, policy = replace(card, state="active"), event.policy
+            card = replace(card, state="active")
+            cycle = replace(
+                cycle,
+                policy=event.policy,
+                activated_position=position,
+                activated_at=recorded.known_at,
+            )
         case events.CycleGradingStarted():
             card = replace(card, state="grading")
         case events.CycleClosed():
-            policy = event.policy
+            closing = ClosingCard(
+                position=position,
+                at=recorded.known_at,
+                actor=recorded.actor,
+                aspirational_score=event.aspirational_score,
+                committed_met=event.committed_met,
+            )
+            has_number = (event.aspirational_score, event.committed_met) != (None, None)
             card = replace(
                 card,
                 state="closed",
                 aspirational_score=event.aspirational_score,
                 committed_met=event.committed_met,
+                score_origin="rolled_up" if has_number else None,
+                closings=(*card.closings, closing),
             )
+            cycle = replace(cycle, policy=event.policy)
         case events.CycleReopened():
             card = replace(card, state="reopened")
         case events.CycleCancelled():
@@ -267,7 +292,7 @@ def _cycle(
             card = replace(card, retrospectives=(*card.retrospectives, said))
         case _:
             assert_never(event)
-    return CycleState(replace(card, position=position), policy)
+    return replace(cycle, card=replace(card, position=position))
 
 
 def _objective(
@@ -304,7 +329,7 @@ def _objective(
     card = replace(expect(ObjectiveCard, before, recorded), position=position)
     match event:
         case events.ObjectivePublished():
-            return replace(card, state="published")
+            return replace(card, state="published", published_at=recorded.known_at)
         case events.ObjectiveReworded():
             return replace(card, title=event.title, description=event.description)
         case events.ObjectiveReassigned():
@@ -323,6 +348,8 @@ def _objective(
                 outcome=event.outcome,
                 score=event.score,
                 score_computed=event.score_computed,
+                score_origin=origins.of_score(recorded, event),
+                score_reason=event.reason,
             )
         case events.ObjectiveCarriedOver():
             return replace(card, state="carried", outcome="carried", carried_to=event.carried_to)
@@ -356,6 +383,7 @@ def _key_result(
             position=position,
             carried_from=event.carried_from,
             mid_cycle=event.mid_cycle,
+            added_at=recorded.known_at,
         )
     card = replace(expect(KeyResultCard, before, recorded), position=position)
     match event:
@@ -376,10 +404,22 @@ def _key_result(
             return replace(card, dropped=True)
         case events.KeyResultGraded():
             return replace(
-                card, score=event.score, score_computed=event.score_computed, waived=False
+                card,
+                score=event.score,
+                score_computed=event.score_computed,
+                score_origin=origins.of_score(recorded, event),
+                score_reason=event.reason,
+                waived=False,
             )
         case events.KeyResultWaived():
-            return replace(card, score=None, score_computed=None, waived=True)
+            return replace(
+                card,
+                score=None,
+                score_computed=None,
+                score_origin=None,
+                score_reason=event.reason,
+                waived=True,
+            )
         case _:
             assert_never(event)
 
@@ -391,7 +431,9 @@ def _kpi(
     | events.KpiRedefined
     | events.KpiRetargeted
     | events.KpiReassigned
-    | events.KpiRetired,
+    | events.KpiRetired
+    | events.KpiReviewOpened
+    | events.KpiReviewClosed,
 ) -> KpiState:
     position = recorded.position
     if isinstance(event, events.KpiDefined):
@@ -412,6 +454,21 @@ def _kpi(
             return replace(kpi, card=replace(card, owner=event.owner, unit_id=event.unit_id))
         case events.KpiRetired():
             return replace(kpi, card=replace(card, retired=True))
+        case events.KpiReviewOpened():
+            opened = ReviewCard(
+                review_id=event.review_id,
+                owner=event.owner,
+                due_on=event.due_on,
+                opened_at=recorded.known_at,
+                reason=event.reason,
+            )
+            return replace(kpi, card=replace(card, reviews=(*card.reviews, opened)))
+        case events.KpiReviewClosed():
+            reviews = tuple(
+                _closed(each, recorded, event) if each.review_id == event.review_id else each
+                for each in card.reviews
+            )
+            return replace(kpi, card=replace(card, reviews=reviews))
         case events.KpiRedefined(definition=definition):
             pass
         case events.KpiRetargeted():
@@ -422,4 +479,14 @@ def _kpi(
     return KpiState(
         replace(card, definition=definition, definition_version=latest.version),
         (*kpi.versions, latest),
+    )
+
+
+def _closed(review: ReviewCard, recorded: Recorded, event: events.KpiReviewClosed) -> ReviewCard:
+    return replace(
+        review,
+        closed_at=recorded.known_at,
+        decision=event.decision,
+        objective_id=event.objective_id,
+        decision_reason=event.reason,
     )

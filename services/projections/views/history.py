@@ -21,13 +21,20 @@ Difference = tuple[str, Any, Any]
 _NO_FIELDS: Final = {
     "position",
     "retrospectives",
+    "closings",
+    "reviews",
+    "added_at",
+    "published_at",
+    "score_origin",
+    "score_reason",
     "unit_id.unit",
     "cycle_id.cycle",
     "objective_id.objective",
     "key_result_id.key_result",
     "kpi_id.kpi",
 }
-"""The thing's own id (field and kind), and what changes with everything or has its own path."""
+"""The thing's own id (field and kind), and what changes with everything, has its own path,
+or says of the event what its row says."""
 _NESTED: Final = {"policy", "definition"}
 _CHECK_IN_FIELDS: Final = ("value", "confidence", "status", "note")
 _READING_FIELDS: Final = ("value", "numerator", "denominator")

@@ -39,6 +39,9 @@ def check_in_row(recorded: Recorded, event: CheckInEvent, latest: CheckInRow | N
                 status=event.status,
                 note=event.note,
                 actor=recorded.actor,
+                known_at=recorded.known_at,
+                recorded_at=recorded.recorded_at,
+                provenance=recorded.provenance,
             )
         case events.CheckInCorrected():
             return _replaced(latest, recorded)._replace(
@@ -49,6 +52,9 @@ def check_in_row(recorded: Recorded, event: CheckInEvent, latest: CheckInRow | N
                 status=event.status,
                 note=event.note,
                 actor=recorded.actor,
+                known_at=recorded.known_at,
+                recorded_at=recorded.recorded_at,
+                provenance=recorded.provenance,
             )
         case events.CheckInRetracted():
             return _replaced(latest, recorded)._replace(
@@ -59,6 +65,9 @@ def check_in_row(recorded: Recorded, event: CheckInEvent, latest: CheckInRow | N
                 status=None,
                 note="",
                 actor=recorded.actor,
+                known_at=recorded.known_at,
+                recorded_at=recorded.recorded_at,
+                provenance=recorded.provenance,
             )
         case _:
             assert_never(event)

@@ -18,6 +18,7 @@ from services.projections.views.current import CycleState, KpiState, Organisatio
 from services.projections.views.history import change_rows
 from services.projections.views.indicators import check_in_row, reading_row
 from services.projections.views.rows import (
+    AlignmentRow,
     CheckInRow,
     EventRow,
     GoalRow,
@@ -117,6 +118,11 @@ class Projector:
                 state=current.encode(after),
             )
         )
+        self._rows.alignment += [
+            AlignmentRow(organisation_id, parent, recorded.position, goal_id)
+            for parent in _serves(after)
+            if parent not in _serves(before)
+        ]
         if (kpi_id := _follows(after)) is not None and kpi_id != _follows(before):
             self._rows.link.append(
                 LinkRow(organisation_id, cycle_id or "", kpi_id, recorded.position, goal_id)
@@ -213,6 +219,10 @@ def _unit_id(state: State) -> str | None:
             return card.unit_id
         case _:
             return None
+
+
+def _serves(state: State | None) -> tuple[str, ...]:
+    return state.aligned_to if isinstance(state, ObjectiveCard) else ()
 
 
 def _follows(state: State | None) -> str | None:

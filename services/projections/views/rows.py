@@ -53,6 +53,15 @@ class LinkRow(NamedTuple):
     key_result_id: str
 
 
+class AlignmentRow(NamedTuple):
+    """From this position on the objective serves the parent, a goal named by kind and id."""
+
+    organisation_id: str
+    parent: str
+    position: int
+    objective_id: str
+
+
 class CheckInRow(NamedTuple):
     """What was said of a key result: a check-in, its correction, or its retraction.
 
@@ -71,6 +80,9 @@ class CheckInRow(NamedTuple):
     status: str | None
     note: str
     actor: str
+    known_at: datetime
+    recorded_at: datetime
+    provenance: str | None
 
 
 class ReadingRow(NamedTuple):
@@ -132,6 +144,7 @@ class Rows:
     goal: list[GoalRow] = field(default_factory=list)
     goal_version: list[VersionRow] = field(default_factory=list)
     link: list[LinkRow] = field(default_factory=list)
+    alignment: list[AlignmentRow] = field(default_factory=list)
     check_in: list[CheckInRow] = field(default_factory=list)
     reading: list[ReadingRow] = field(default_factory=list)
     change: list[ChangeRow] = field(default_factory=list)

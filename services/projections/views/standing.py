@@ -1,4 +1,4 @@
-"""Which check-in or reading counts at a moment, and the progress that follows.
+"""Which check-in or reading counts at a moment, and the progress and health that follow.
 
 The value with the greatest `effective_at` not after the moment counts, ties by position; a
 correction replaces what it corrects, a retraction removes it and the one before counts. What a
@@ -6,22 +6,27 @@ check-in leaves unsaid (value, confidence, status) stays as the one before it sa
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from itertools import pairwise
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from goal_contracts import measures
-from goal_contracts.measures import KpiLinked, Maintain
-from goal_contracts.queries import CycleCard, KeyResultCard, ObjectiveCard, ReadingCard
-from msgspec import Struct
+from goal_contracts.fields import KpiHealth
+from goal_contracts.measures import FourPointBand, FourPointMetric, KpiLinked, Maintain, Measure
+from goal_contracts.queries import (
+    KeyResultCard,
+    ObjectiveCard,
+    ReadingCard,
+    ReviewCard,
+    ScoreBand,
+)
 from msgspec.structs import replace
 
-from services.projections.views.days import start_of_day
+from services.projections.views import course as courses
+from services.projections.views import origins
+from services.projections.views.course import Course
+from services.projections.views.current import DefinitionVersion
 from services.projections.views.rows import CheckInRow, FactEvent, ReadingRow
-
-_DAY: Final = timedelta(days=1)
-_TICK: Final = timedelta(microseconds=1)
 
 
 class Fact(Protocol):
@@ -36,26 +41,9 @@ class Fact(Protocol):
 F = TypeVar("F", bound=Fact)
 
 
-class Span(Struct, frozen=True):
-    """A cycle's time: from its first instant up to the first one after it."""
-
-    start: datetime
-    end: datetime
-
-    @property
-    def last(self) -> datetime:
-        """Its last instant."""
-        return self.end - _TICK
-
-
-def span_of(cycle: CycleCard, zone: str) -> Span:
-    """The time of a cycle in the organisation's zone."""
-    return Span(start_of_day(cycle.start_on, zone), start_of_day(cycle.end_on + _DAY, zone))
-
-
-def pace(span: Span, as_of: datetime) -> Decimal:
+def pace(course: Course, as_of: datetime) -> Decimal:
     """How far the cycle itself is, 0 to 1."""
-    return measures.expected_pace(span.start, span.end, as_of)
+    return measures.expected_pace(course.start, course.end, as_of)
 
 
 def standing(facts: Iterable[F]) -> list[F]:
@@ -67,49 +55,78 @@ def standing(facts: Iterable[F]) -> list[F]:
     return [fact for fact in last.values() if fact.event in {"recorded", "corrected"}]
 
 
-def objective_as_it_stood(
-    card: ObjectiveCard, key_results: Iterable[KeyResultCard], span: Span, as_of: datetime
-) -> ObjectiveCard:
-    """The objective with its progress, from its key results as they stood, and the pace."""
+def progress_of(
+    key_results: Iterable[KeyResultCard], children: Sequence[Decimal | None], course: Course
+) -> Decimal | None:
+    """An objective's progress under its cycle's roll-up; `children` is that of those below it.
+
+    With nothing below it, all it can be made of is its key results: a tree has to begin somewhere.
+    """
     parts = [(each.weight, each.progress) for each in key_results if not each.dropped]
-    return replace(card, progress=measures.weighted_mean(parts), expected_pace=pace(span, as_of))
+    roll_up = course.policy.roll_up if children else "key_results"
+    return measures.rolled_up(roll_up, parts, children)
+
+
+def objective_as_it_stood(
+    card: ObjectiveCard,
+    key_results: Sequence[KeyResultCard],
+    progress: Decimal | None,
+    course: Course,
+    as_of: datetime,
+) -> ObjectiveCard:
+    """The objective with its progress, the pace, and the worst health of its key results."""
+    worst = measures.worst_status(each.health for each in key_results if not each.dropped)
+    return replace(
+        card,
+        progress=progress,
+        progress_origin=origins.of_computed(progress, "rolled_up"),
+        expected_pace=pace(course, as_of),
+        health=card.outcome or worst or "pending",
+        score_band=_band(card.score, course),
+    )
 
 
 def key_result_as_it_stood(
     card: KeyResultCard,
+    objective: ObjectiveCard,
     check_ins: Sequence[CheckInRow],
     reading: ReadingRow | None,
-    span: Span,
+    course: Course,
     as_of: datetime,
-    ceiling: Decimal,
 ) -> KeyResultCard:
-    """The key result with what counted at the moment, and its progress.
+    """The key result with what counted at the moment, its progress, and its health.
 
     `check_ins` are those that stand, `reading` the one that counts of the KPI it is linked to.
     """
-    valued = [each for each in check_ins if each.value is not None]
-    source = valued[-1] if valued else None
+    valued = [(each, each.value) for each in check_ins if each.value is not None]
+    source = valued[-1][0] if valued else None
     follows: CheckInRow | ReadingRow | None = (
         reading if isinstance(card.measure, KpiLinked) else source
     )
     value = follows.value if follows else None
-    match card.measure:
-        case Maintain(counted_by="check_ins") as band:
-            met = sum(_is_met(band, each) for each in valued)
-            progress = measures.share_met(Decimal(met), Decimal(len(valued)))
-        case Maintain() as band:
-            progress = _share_of_time(band, valued, span, as_of)
-        case _:
-            progress = measures.progress(card.measure, value, ceiling)
-    return replace(
+    if isinstance(card.measure, Maintain):
+        held = [(each.effective_at, number) for each, number in valued]
+        progress = measures.maintained(card.measure, held, course.periods, as_of)
+    else:
+        progress = measures.progress(card.measure, value, course.policy.progress_ceiling)
+    sure = next((each for each in reversed(check_ins) if each.confidence is not None), None)
+    told = replace(
         card,
         value=value,
         value_at=follows.effective_at if follows else None,
+        value_origin=origins.of_fact(follows),
+        reached=_reached(card.measure, value),
         progress=progress,
-        confidence=_last_said(each.confidence for each in check_ins),
-        status=_last_said(each.status for each in check_ins),
+        progress_origin=origins.of_computed(progress, "computed"),
+        confidence=None if sure is None else sure.confidence,
+        confidence_origin=None if sure is None else origins.said(sure),
+        status=next((each.status for each in reversed(check_ins) if each.status), None),
         note=check_ins[-1].note if check_ins else "",
+        score_band=_band(card.score, course),
     )
+    dates = [each.effective_at for each in check_ins]
+    timing = courses.timing(card, objective, dates, course, as_of)
+    return replace(told, check_in_timing=timing, health=courses.health(told, objective, timing))
 
 
 def reading_card(row: ReadingRow, *, counts: bool) -> ReadingCard:
@@ -124,6 +141,7 @@ def reading_card(row: ReadingRow, *, counts: bool) -> ReadingCard:
         actor=row.actor,
         event=row.event,
         value=row.value,
+        origin=origins.of_fact(row),
         value_was=row.value_was,
         corrects=row.corrects,
         counts=counts,
@@ -135,28 +153,31 @@ def reading_card(row: ReadingRow, *, counts: bool) -> ReadingCard:
     )
 
 
-def _is_met(band: Maintain, fact: CheckInRow) -> bool:
-    return fact.value is not None and measures.is_met(band, fact.value)
+def kpi_health(
+    reading: ReadingRow | None, missed_at: datetime | None, versions: Sequence[DefinitionVersion]
+) -> KpiHealth:
+    """How healthy a KPI was by the reading that counted (R24), unless a later one was missed."""
+    if reading is None or reading.value is None:
+        return "no_data"
+    if missed_at is not None and missed_at > reading.effective_at:
+        return "no_data"
+    judged_by = (each for each in versions if each.version == reading.definition_version)
+    bands = next((each.definition.bands for each in judged_by), None)
+    return "no_data" if bands is None else bands.health(reading.value)
 
 
-def _share_of_time(
-    band: Maintain, valued: Sequence[CheckInRow], span: Span, as_of: datetime
-) -> Decimal | None:
-    """The share of the elapsed cycle inside the band: a value holds until the next one."""
-    until = min(as_of, span.end)
-    met = timedelta()
-    turns = [min(max(each.effective_at, span.start), until) for each in valued]
-    for fact, (begin, end) in zip(valued, pairwise([*turns, until]), strict=True):
-        if _is_met(band, fact):
-            met += end - begin
-    return measures.share_met(Decimal(met // _TICK), Decimal((until - span.start) // _TICK))
+def reviews_as_they_stood(reviews: Iterable[ReviewCard], today: date) -> tuple[ReviewCard, ...]:
+    """Reviews with those overdue that are open past their day."""
+    return tuple(
+        replace(each, overdue=each.closed_at is None and each.due_on < today) for each in reviews
+    )
 
 
-S = TypeVar("S")
+def _reached(measure: Measure, value: Decimal | None) -> FourPointBand | None:
+    if not isinstance(measure, FourPointMetric) or value is None:
+        return None
+    return measures.four_point_band(measure, value)
 
 
-def _last_said(said: Iterable[S | None]) -> S | None:
-    last = None
-    for each in said:
-        last = last if each is None else each
-    return last
+def _band(score: Decimal | None, course: Course) -> ScoreBand | None:
+    return None if score is None else measures.band_of(score, course.policy.bands)

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from goal_contracts import commands, events, measures
-from goal_contracts.commands import COMMANDS, Command
+from goal_contracts.commands import COMMANDS, BulkMode, Command
 from goal_contracts.fields import (
     Aggregation,
     CycleKind,
@@ -19,10 +19,11 @@ from goal_contracts.fields import (
     Frequency,
     ObjectiveKind,
     ReviewDecision,
+    Role,
     Status,
     UnitKind,
 )
-from goal_contracts.policy import Policy
+from goal_contracts.policy import Policy, ReadingGrace
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
@@ -43,10 +44,10 @@ SPANS: tuple[tuple[CycleKind, date, date, str | None], ...] = (
 
 _JANUARY = "2025-01-01/2025-01-31"
 _FEBRUARY = "2025-02-01/2025-02-28"
+_BREACHES = ("breach-2025-01-31", "breach-2025-02-28", "breach-2025-03-31")
 
 ODD_ONE_IN = 16
 TICK = timedelta(microseconds=1)
-
 
 Draw = Callable[[Random], Value]
 
@@ -60,7 +61,7 @@ def either(*draws: Draw[Value]) -> Draw[Value]:
 
 
 def usually(usual: Draw[Any], *odd: Any) -> Draw[Any]:
-    """Else something odd."""
+    """Now and then something odd."""
     return lambda random: usual(random) if random.randrange(ODD_ONE_IN) else random.choice(odd)
 
 
@@ -95,7 +96,7 @@ objectives = one_of("o1", "o1", "o2", "o2", "o3", "o3", "o4", "o5")
 key_results = one_of("k1", "k1", "k2", "k2", "k3", "k3", "k4", "k5", "k7")
 measured = one_of("k1", "k1", "k2", "k2", "k3", "k4", "k5")
 check_in_ids = one_of("c1", "c1", "c1", "c2", "c3")
-kpis = usually(one_of("i1", "i1", "i1", "i2"), "i3")
+kpis = usually(one_of("i1", "i1", "i2", "i2"), "i3", "i4")
 import_ids = one_of("h1", "h2")
 reasons = usually(one_of("it had to be", "we learned"), None, " ")
 texts = one_of("", "more", "better")
@@ -155,6 +156,7 @@ periods = usually(
 )
 sources = usually(one_of(None, None, "billing"), "by hand")
 provenances = usually(one_of(None), "kpis.csv:7")
+modes = _words(BulkMode)
 
 sound_measures: Draw[measures.Measure] = one_of(
     measures.Metric(unit="deals", baseline=Decimal(0), target=Decimal(100)),
@@ -184,7 +186,7 @@ _drawn_measures: Draw[measures.Measure] = either(
     built(measures.KpiLinked, kpi_id=kpis, baseline=numbers, target=numbers),
 )
 any_measures = either(*[sound_measures] * 9, _drawn_measures)
-weights = usually(one_of(*_decimals("0", "1", "2", "0.5")), *_decimals("-1", "sNaN"))
+weights = usually(one_of(*_decimals("0", "1", "1", "2", "50", "100")), *_decimals("-1", "sNaN"))
 
 bands = maybe(
     built(
@@ -203,6 +205,16 @@ definitions = built(
     target=maybe_numbers,
     bands=bands,
     aggregation=_words(Aggregation),
+    formula=usually(
+        one_of(None, None, None),
+        events.Ratio("i1", "i2", Decimal(100)),
+        events.Ratio("i2", "i1"),
+        events.Sum(("i1", "i2")),
+        events.Sum(("i3",)),
+        events.Sum(("i4",)),
+        events.Ratio("i1", "i2", Decimal(0)),
+    ),
+    places=one_of(None, 0, 2),
 )
 
 policies = either(
@@ -213,12 +225,19 @@ policies = either(
         allow_cycle_overlap=one_of(False, True),
         fiscal_year_start_month=one_of(1, 1, 4),
         owner_may_be_team=one_of(False, True),
+        counts=one_of("off", "warn", "block"),
+        key_results_min=one_of(1, 1, 2),
+        key_results_max=one_of(2, 3, 5),
+        company_objectives_max=one_of(1, 2, 5),
+        unit_objectives_max=one_of(1, 2, 3),
         structure_lock_days=one_of(None, 0, 71, 79, 89),
         update_lock_days=one_of(None, 0, 1, 10),
         mid_cycle_reason=one_of("off", "optional", "required"),
         parents=one_of("one", "many"),
+        weights=one_of("free", "free", "equal", "sum_to_100"),
         note_required=one_of(False, True),
         confidence_required=one_of(False, True),
+        cadence=one_of("weekly", "biweekly", "monthly"),
         backdating_days_max=one_of(0, 1, 14, 3_660),
         correction_by=one_of("anyone", "author"),
         correction_window_days=one_of(None, 0, 7),
@@ -229,6 +248,13 @@ policies = either(
         reopen_within_days=one_of(0, 90),
         carry_over_baseline=one_of("last_value", "original"),
         restatement_window_days=one_of(None, 0, 40),
+        breach_runs=one_of(1, 2, 2),
+        review_due_days=one_of(0, 14),
+        missed_readings=one_of("record", "record", "record", "off"),
+        reading_grace=one_of(ReadingGrace(), ReadingGrace(0, 0, 0, 0, 0), ReadingGrace(monthly=40)),
+        decided_on=one_of("optional", "optional", "optional", "required"),
+        waived_by=one_of("viewer", "owner", "unit_lead"),
+        reopened_by=one_of("viewer", "owner", "admin"),
         progress_ceiling=one_of(Decimal(1), Decimal(2)),
     ),
 )
@@ -236,6 +262,7 @@ any_policies = either(
     *[policies] * 5,
     built(
         Policy,
+        key_results_max=one_of(1, 5, 5),
         progress_ceiling=one_of(*_decimals("1", "0", "2.1", "NaN", "sNaN")),
         bands=one_of(_decimals("0.4", "0.7"), _decimals("0.7", "0.4"), _decimals("sNaN", "1")),
     ),
@@ -437,7 +464,7 @@ _FIELDS: Mapping[str, Mapping[str, Draw[Any]]] = {
         "check_in_id": check_in_ids,
         "reason": reasons,
     },
-    "RecordCheckIns": {"check_ins": several(_check_ins, 1, 3)},
+    "RecordCheckIns": {"check_ins": several(_check_ins, 1, 3), "mode": modes},
     "GradeKeyResult": {"key_result_id": key_results, "score": scores, "reason": reasons},
     "WaiveKeyResult": {"key_result_id": key_results, "reason": reasons},
     "DefineKpi": {
@@ -466,8 +493,8 @@ _FIELDS: Mapping[str, Mapping[str, Draw[Any]]] = {
         "reason": reasons,
     },
     "RetireKpi": {"kpi_id": usually(one_of("i2"), "i1"), "reason": reasons},
-    "RecordReadings": {"readings": several(_readings, 1, 3)},
-    "CorrectReadings": {"corrections": several(_corrections, 1, 2)},
+    "RecordReadings": {"readings": several(_readings, 1, 3), "mode": modes},
+    "CorrectReadings": {"corrections": several(_corrections, 1, 2), "mode": modes},
     "RetractReading": {"kpi_id": kpis, "period": periods, "source": sources, "reason": reasons},
     "RecordMissedReading": {"kpi_id": kpis, "period": periods, "source": sources},
     "OpenKpiReview": {
@@ -479,10 +506,10 @@ _FIELDS: Mapping[str, Mapping[str, Draw[Any]]] = {
     },
     "CloseKpiReview": {
         "kpi_id": kpis,
-        "review_id": one_of("r1", "r1", "r2"),
+        "review_id": one_of("r1", *_BREACHES[:1] * 3, *_BREACHES),
         "decision": _words(ReviewDecision),
         "objective_id": maybe(objectives),
-        "reason": reasons,
+        "reason": either(reasons, one_of(None)),
     },
     "AddComment": {"goal": goals, "comment_id": one_of("n1", "n2"), "text": titles},
 }
@@ -503,11 +530,18 @@ RUNNING = "the running import"
 
 
 class Circumstances(Struct, frozen=True):
-    """Who asks, how far behind the clock, and for which import: usually the one that runs."""
+    """Who asks, how far behind the clock, and for which import: usually the one that runs.
+
+    `behind` says how many positions ago it was decided, `ahead` how far the log goes on.
+    """
 
     actor: str = "ann"
     late: timedelta = timedelta()
     import_id: str | None = RUNNING
+    role: Role = "admin"
+    units: tuple[str, ...] = ()
+    behind: int | None = 0
+    ahead: int | None = None
 
 
 circumstances: Draw[Circumstances] = built(
@@ -515,6 +549,10 @@ circumstances: Draw[Circumstances] = built(
     actor=actors,
     late=usually(one_of(timedelta()), timedelta(hours=1), timedelta(days=40)),
     import_id=usually(one_of(RUNNING), None, "h1", "h2"),
+    role=either(one_of("admin"), one_of("admin", "unit_lead", "owner"), _words(Role)),
+    units=one_of((), (), ("co",), ("sales",), ("ops",), ("pat",), ("ops", "pat")),
+    behind=one_of(None, None, None, None, 0, 0, 0, 1, 2, 6, -1),
+    ahead=usually(one_of(None), 0, 1),
 )
 
 # ------------------------------------------------------------------------------- where to go from
@@ -544,7 +582,27 @@ def _say(
 
 
 _DEALS = measures.Metric(unit="deals", baseline=Decimal(0), target=Decimal(100))
-_KPI = events.KpiDefinition("Deals won", "deals", "higher", "monthly", "billing")
+_KPI = events.KpiDefinition(
+    "Deals won",
+    "deals",
+    "higher",
+    "monthly",
+    "billing",
+    bands=events.KpiBands(events.Band(low=Decimal(20)), events.Band(low=Decimal(2))),
+)
+_SHARE = events.KpiDefinition(
+    "Share won",
+    "%",
+    "higher",
+    "monthly",
+    "billing",
+    bands=events.KpiBands(events.Band(low=Decimal(5)), events.Band(low=Decimal(1))),
+    formula=events.Ratio("i1", "i2", Decimal(100)),
+    places=2,
+)
+_BOTH = events.KpiDefinition(
+    "Both", "%", "higher", "monthly", "billing", formula=events.Sum(("i4", "i2"))
+)
 STORY: tuple[tuple[str, Command], ...] = (
     ("2025-01-02T12:00Z", commands.OpenOrganisation("Acme", ZONE)),
     ("2025-01-02T12:00Z", commands.DefineUnit("co", "Acme", "company")),
@@ -564,6 +622,8 @@ STORY: tuple[tuple[str, Command], ...] = (
     ("2025-01-02T12:00Z", _draft("o3", "x", "key_result/k1")),
     ("2025-01-02T12:00Z", _add("k4", "o3", measures.Count(unit="deals", of=10))),
     ("2025-01-02T12:00Z", commands.DefineKpi("i2", "ops", "ann", replace(_KPI, unit="%"))),
+    ("2025-01-02T12:00Z", commands.DefineKpi("i4", "ops", "ann", _SHARE)),
+    ("2025-01-02T12:00Z", commands.DefineKpi("i5", "ops", "ann", _BOTH)),
     ("2025-01-02T12:00Z", _draft("o4", "q1")),
     ("2025-01-02T12:00Z", commands.PublishObjective("o1")),
     ("2025-01-02T12:00Z", commands.PublishObjective("o2")),
@@ -577,6 +637,8 @@ STORY: tuple[tuple[str, Command], ...] = (
     ),
     ("2025-03-12T12:00Z", commands.RecordReading("i1", _JANUARY, Decimal(30))),
     ("2025-03-12T12:00Z", commands.RecordReading("i1", _FEBRUARY, Decimal(40))),
+    ("2025-03-12T12:00Z", commands.RecordReading("i2", _JANUARY, Decimal(1))),
+    ("2025-03-12T12:00Z", commands.RecordReading("i2", _FEBRUARY, Decimal(1))),
     ("2025-03-20T12:00Z", _say("k2", "c1", 1)),
     ("2025-03-20T12:00Z", _say("k1", "c2", 50, datetime(2025, 3, 11, tzinfo=UTC))),
     ("2025-03-20T12:00Z", _say("k4", "c1", 3)),
@@ -596,7 +658,7 @@ STORY: tuple[tuple[str, Command], ...] = (
 
 
 _CLOSED = len(STORY) - 1
-LENGTHS = (0, 9, 19, 22, 24, *range(27, 34), *range(27, 34), *range(34, _CLOSED), *[_CLOSED] * 3)
+LENGTHS = (0, 9, 20, 23, 25, *range(28, 37), *range(28, 37), *range(37, _CLOSED), *[_CLOSED] * 3)
 """How much of the story has happened: mostly the cycle runs, or is judged or closed."""
 
 
@@ -625,6 +687,12 @@ class TheCycleEnds(Struct, frozen=True):
     without: int
 
 
+class TheLedgerLooks(Struct, frozen=True):
+    """What time alone made true is recorded, but not more than so much of it."""
+
+    at_most: int
+
+
 class CreateAgain(Struct, frozen=True):
     """The one of this place, of all that were created."""
 
@@ -638,7 +706,7 @@ class StartAgain(Struct, frozen=True):
     cut: int
 
 
-Step = Ask | TimePasses | UntilMidnight | TheCycleEnds | CreateAgain | StartAgain
+Step = Ask | TimePasses | UntilMidnight | TheCycleEnds | TheLedgerLooks | CreateAgain | StartAgain
 
 OFTEN = (
     "CheckIn",
@@ -646,8 +714,14 @@ OFTEN = (
     "CheckIn",
     "RecordCheckIns",
     "CorrectCheckIn",
+    "RecordReading",
     "RecordReadings",
+    "CorrectReading",
     "CorrectReadings",
+    "RetractReading",
+    "CloseKpiReview",
+    "ReassignObjective",
+    "WaiveKeyResult",
     "PublishObjective",
     "AddKeyResult",
     "RetargetKeyResult",
@@ -664,6 +738,7 @@ _something_else: Draw[Step] = either(
     built(TimePasses, by=durations),
     built(UntilMidnight, then=one_of(-TICK, timedelta(), TICK)),
     built(TheCycleEnds, cycle_id=one_of("q1", "q1", "x"), without=one_of(*range(12))),
+    built(TheLedgerLooks, at_most=one_of(1, 2, 8)),
     built(CreateAgain, place=one_of(*range(100)), circumstances=circumstances),
     built(StartAgain, cut=one_of(*range(100))),
 )

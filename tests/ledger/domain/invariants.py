@@ -3,11 +3,14 @@
 Written from DOMAIN.md and not from the decisions, so that it can judge them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import date
-from decimal import Decimal
+from datetime import date, datetime
+from decimal import Context, Decimal
+from fractions import Fraction
 from itertools import combinations
 
+from goal_contracts.events import Formula, KpiDefinition, Sum
 from goal_contracts.fields import is_number_of_record
 from goal_contracts.measures import (
     Count,
@@ -18,8 +21,9 @@ from goal_contracts.measures import (
     Metric,
     Milestone,
 )
+from goal_contracts.policy import Policy
 
-from services.ledger.domain.organisation import CheckIn, Cycle, KeyResult, Organisation
+from services.ledger.domain.organisation import CheckIn, Cycle, KeyResult, Kpi, Organisation
 from services.ledger.domain.times import end_of_day, start_of_day
 
 
@@ -39,6 +43,9 @@ def check(organisation: Organisation, *, policy_fixed: bool = True) -> None:
     _judgements(organisation)
     _kpis(organisation)
     _readings(organisation)
+    _health(organisation)
+    _made_of_others(organisation)
+    _computed(organisation)
     _indexes(organisation)
     if policy_fixed:
         _settings(organisation)
@@ -260,6 +267,114 @@ def _readings(organisation: Organisation) -> None:
         assert goal_id in things[kind], f"{goal} is commented on and does not exist"
 
 
+def _health(organisation: Organisation) -> None:
+    """R24 and R26: what the latest period says, by the bands its reading keeps."""
+    for kpi in organisation.kpis.values():
+        said: list[tuple[datetime, int, Decimal | None, int]] = [
+            (each.effective_at, each.position, each.value, each.definition_version)
+            for key, each in organisation.readings.items()
+            if key[0] == kpi.kpi_id and not each.retracted
+        ]
+        said += [
+            (each.effective_at, 0, None, 0)
+            for key, each in organisation.missed.items()
+            if key[0] == kpi.kpi_id
+        ]
+        _, _, value, version = max(said, default=(None, 0, None, 0))
+        health = "no_data"
+        bands = None if value is None else kpi.versions[version - 1].definition.bands
+        if value is not None and bands is not None:
+            health = next(
+                (
+                    name
+                    for name, band in (("healthy", bands.healthy), ("warning", bands.warning))
+                    if (band.low is None or value >= band.low)
+                    and (band.high is None or value <= band.high)
+                ),
+                "breach",
+            )
+        assert kpi.health == health, f"R24: {kpi.kpi_id} is {kpi.health} and reads {health}"
+        waiting = [
+            review_id
+            for (kpi_id, review_id), review in organisation.reviews.items()
+            if kpi_id == kpi.kpi_id and review.closed is None and review_id.startswith("breach-")
+        ]
+        assert len(waiting) <= 1, f"R24: {kpi.kpi_id} is looked at more than once"
+
+
+def _computed(organisation: Organisation) -> None:
+    """R27: what a formula gives for each period, by the version that its reading keeps."""
+    for kpi in organisation.kpis.values():
+        for period in {key[1] for key in organisation.readings}:
+            known = organisation.readings.get((kpi.kpi_id, period, "formula"))
+            known = None if known is None or known.retracted else known
+            last = date.fromisoformat(period.partition("/")[2])
+            number = _in_force(kpi, last) if known is None else known.definition_version
+            definition = kpi.versions[number - 1].definition
+            if definition.formula is None or (known is None and kpi.retired):
+                continue
+            expected = _by_formula(organisation, definition, period, last)
+            value = None if known is None else known.value
+            assert value == expected, f"R27: {kpi.kpi_id} is {value} in {period}, not {expected}"
+
+
+def _made_of_others(organisation: Organisation) -> None:
+    """R27: no formula leads back to where it comes from, in none of its versions."""
+    made_of = {
+        kpi.kpi_id: {
+            each
+            for version in kpi.versions
+            if (formula := version.definition.formula) is not None
+            for each in _inputs(formula)
+        }
+        for kpi in organisation.kpis.values()
+    }
+    while made_of:
+        given = {kpi_id for kpi_id, inputs in made_of.items() if not inputs & set(made_of)}
+        assert given, f"R27: {', '.join(made_of)} are computed from each other"
+        made_of = {key: inputs for key, inputs in made_of.items() if key not in given}
+
+
+def _inputs(formula: Formula) -> tuple[str, ...]:
+    inputs = formula.of if isinstance(formula, Sum) else (formula.numerator, formula.denominator)
+    assert len(set(inputs)) == len(inputs), f"R27: {formula} names one twice"
+    return inputs
+
+
+def _by_formula(
+    organisation: Organisation, definition: KpiDefinition, period: str, last: date
+) -> Decimal | None:
+    """In fractions, which are exact."""
+    formula = definition.formula
+    assert formula is not None
+    values: list[Fraction] = []
+    for kpi_id in _inputs(formula):
+        kpi = organisation.kpis[kpi_id]
+        its_own = kpi.versions[_in_force(kpi, last) - 1].definition
+        source = its_own.source if its_own.formula is None else "formula"
+        found = [
+            (key[2] == source, each.position, each.value)
+            for key, each in organisation.readings.items()
+            if key[:2] == (kpi_id, period) and not each.retracted
+        ]
+        if not found:
+            return None
+        values.append(Fraction(max(found)[2]))
+    if isinstance(formula, Sum):
+        exact = sum(values, Fraction(0))
+    elif values[1] == 0:
+        return None
+    else:
+        exact = values[0] / values[1] * Fraction(formula.factor)
+    places = 6 if definition.places is None else definition.places
+    value = Decimal(round(exact * 10**places)).scaleb(-places, Context(prec=200))
+    return value if is_number_of_record(value) else None
+
+
+def _in_force(kpi: Kpi, day: date) -> int:
+    return max(each.version for each in kpi.versions if each.effective_on <= day)
+
+
 def _indexes(organisation: Organisation) -> None:
     for index, belongs in (
         (organisation.objective_ids, _by(organisation.objectives, "cycle_id")),
@@ -267,6 +382,12 @@ def _indexes(organisation: Organisation) -> None:
     ):
         assert {key: set(ids) for key, ids in index.items()} == belongs
         assert all(len(ids) == len(set(ids)) for ids in index.values())
+    pursued = Counter(
+        (each.cycle_id, each.unit_id)
+        for each in organisation.objectives.values()
+        if each.state in {"draft", "published"}
+    )
+    assert {unit: count for unit, count in organisation.pursued.items() if count} == pursued
     linked = {
         (key_result.measure.kpi_id, key_result.key_result_id)
         for key_result in organisation.key_results.values()
@@ -279,6 +400,18 @@ def _indexes(organisation: Organisation) -> None:
     readings = [key for keys in organisation.reading_keys.values() for key in keys]
     assert len(readings) == len(organisation.readings)
     assert set(readings) == set(organisation.readings)
+    missed = [key for keys in organisation.missed_keys.values() for key in keys]
+    assert len(missed) == len(organisation.missed)
+    assert set(missed) == set(organisation.missed)
+    for keys in organisation.reading_keys.values():
+        ends = [organisation.readings[key].effective_at for key in keys]
+        assert ends == sorted(ends), "readings are out of order"
+    for keys in organisation.missed_keys.values():
+        ends = [organisation.missed[key].effective_at for key in keys]
+        assert ends == sorted(ends), "missed readings are out of order"
+    reviews = [(k, each) for k, ids in organisation.review_ids.items() for each in ids]
+    assert len(reviews) == len(organisation.reviews)
+    assert set(reviews) == set(organisation.reviews)
 
 
 def _by(things: object, name: str) -> dict[str, set[str]]:
@@ -305,9 +438,30 @@ def _settings(organisation: Organisation) -> None:
             unit = organisation.units.get(owner)
             team = unit is not None and unit.unit_kind != "person"
             assert policy.owner_may_be_team or not team, f"R3: {owner} is a team"
+    _counts_and_weights(organisation, policy)
     for objective in organisation.objectives.values():
         parents = len(objective.aligned_to)
         assert policy.parents == "many" or parents <= 1, f"R9: {objective.objective_id}"
+
+
+def _counts_and_weights(organisation: Organisation, policy: Policy) -> None:
+    """R5 where it blocks, and R10: of what is pursued, and of key results only what counts."""
+    pursued: dict[tuple[str, str], int] = {}
+    for objective in organisation.objectives.values():
+        if objective.state in {"draft", "published"}:
+            unit = objective.cycle_id, objective.unit_id
+            pursued[unit] = pursued.get(unit, 0) + 1
+        weights = [each.weight for each in _live(organisation, objective.objective_id)]
+        name = objective.objective_id
+        assert policy.weights != "equal" or set(weights) <= {1}, f"R10: {name}: {weights}"
+        if objective.state == "published":
+            assert policy.weights != "sum_to_100" or sum(weights) <= 100, f"R10: {name}: {weights}"
+            sound = policy.key_results_min <= len(weights) <= policy.key_results_max
+            assert policy.counts != "block" or sound, f"R5: {name} has {len(weights)} key results"
+    for (cycle_id, unit_id), count in pursued.items():
+        company = organisation.units[unit_id].unit_kind == "company"
+        most = policy.company_objectives_max if company else policy.unit_objectives_max
+        assert policy.counts != "block" or count <= most, f"R5: {unit_id} in {cycle_id}: {count}"
 
 
 def _days_of_kind(cycle: Cycle, fiscal: int) -> None:

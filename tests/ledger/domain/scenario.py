@@ -42,10 +42,10 @@ from goal_contracts.events import Event, KpiDefinition
 from goal_contracts.fields import ObjectiveKind
 from goal_contracts.measures import Measure, Metric
 from goal_contracts.policy import Policy
-from goal_contracts.replies import RULES, Reason, Refusal
+from goal_contracts.replies import RULES, Reason, Refusal, Warned
 from msgspec.structs import replace
 
-from services.ledger.domain import Asked, Organisation, decide, evolve
+from services.ledger.domain import Asked, Organisation, advise, decide, evolve
 from tests.ledger.domain import invariants
 
 ORG = "acme"
@@ -60,11 +60,17 @@ def day(text: str) -> datetime:
 
 
 class Answer:
-    """What the ledger answered: events, or a refusal."""
+    """What the ledger answered: events, and advice that comes with them, or a refusal."""
 
-    def __init__(self, events: tuple[Event, ...] = (), refusal: Refusal | None = None) -> None:
+    def __init__(
+        self,
+        events: tuple[Event, ...] = (),
+        refusal: Refusal | None = None,
+        warnings: tuple[Warned, ...] = (),
+    ) -> None:
         self.events = events
         self.refusal = refusal
+        self.warnings = warnings
 
     def accepted(self) -> tuple[Event, ...]:
         if self.refusal is not None:
@@ -76,6 +82,12 @@ class Answer:
         assert tuple(type(event) for event in self.accepted()) == kinds
         return self.events[0] if len(kinds) == 1 else self.events
 
+    def warns(self, *rules: str) -> tuple[Warned, ...]:
+        """The advice, one after the other under these rules; none for none."""
+        assert self.accepted()
+        assert tuple(each.rule for each in self.warnings) == rules, self.warnings
+        return self.warnings
+
     def does_nothing(self) -> None:
         assert self.accepted() == ()
 
@@ -83,9 +95,9 @@ class Answer:
         assert self.refusal is not None, f"accepted: {self.events}"
         assert self.refusal.reason == reason, self.refusal
         assert self.refusal.rule == (RULES.get(reason, "") if rule is None else rule)
-        assert self.refusal.message
-        assert self.refusal.seen
-        assert self.refusal.accepted
+        for text in (self.refusal.message, self.refusal.seen, self.refusal.accepted):
+            assert text
+            assert "None" not in text
         return self.refusal
 
 
@@ -113,21 +125,31 @@ class Scenario:
             self.when(step, by=by, import_id=import_id).accepted()
         return self
 
-    def when(self, command: Command, *, by: str = "ann", import_id: str | None = None) -> Answer:
-        """Decide one command, and let happen what follows."""
+    def when(
+        self,
+        command: Command,
+        *,
+        by: str = "ann",
+        import_id: str | None = None,
+        **circumstances: Any,
+    ) -> Answer:
+        """Decide one command, and let happen what follows; what else `Asked` says may be given."""
         command = sent(command)
         before = snapshot(self.organisation)
-        asked = Asked(organisation_id=ORG, actor=by, now=self.now, import_id=import_id)
+        asked = Asked(
+            organisation_id=ORG, actor=by, now=self.now, import_id=import_id, **circumstances
+        )
         try:
             events = decide(self.organisation, command, asked)
         except Refusal as refusal:
             assert snapshot(self.organisation) == before
             return Answer(refusal=refusal)
         assert snapshot(self.organisation) == before
+        assert not events or repeats(events[0], command)
         self.happen(*events, by=by)
         self.policy_fixed = self.policy_fixed and not isinstance(command, commands.ChangePolicy)
         invariants.check(self.state, policy_fixed=self.policy_fixed)
-        return Answer(events)
+        return Answer(events, warnings=advise(self.state, events))
 
     def happen(self, *events: Event, by: str = "ann") -> Self:
         """Record events, each as the stream would give it back."""
@@ -165,6 +187,16 @@ def recorded(
     read = decode_event(position, encode_event(written))
     assert read == written
     return read
+
+
+def repeats(event: Event, command: Command) -> bool:
+    """Whether the event that answers a command says what was said, where it has a word for it."""
+    told = set(command.__struct_fields__).intersection(event.__struct_fields__)
+    return all(
+        getattr(event, name) == said
+        for name in told
+        if (said := getattr(command, name)) is not None
+    )
 
 
 def snapshot(organisation: Organisation | None) -> Organisation | None:

@@ -1,9 +1,10 @@
-"""Bulk commands: all or nothing, and the same as one by one."""
+"""Bulk commands: all or nothing or item by item, and the same as one by one."""
 
 from decimal import Decimal
 
 from goal_contracts import events
 from goal_contracts.commands import (
+    Command,
     CorrectReading,
     CorrectReadings,
     RecordCheckIns,
@@ -12,7 +13,9 @@ from goal_contracts.commands import (
 )
 from goal_contracts.replies import Reason
 
+from services.ledger.domain import Asked, Decided, judge
 from tests.ledger.domain.scenario import (
+    ORG,
     Scenario,
     add,
     check_in,
@@ -102,6 +105,66 @@ def test_many_check_ins() -> None:
 def test_a_refused_check_in_keeps_its_rule() -> None:
     command = RecordCheckIns(check_ins=(check_in(),))
     drafted().when(command).refuses(Reason.CHECK_INS_CLOSED, rule="R11")
+
+
+def decided(scenario: Scenario, command: Command) -> Decided:
+    before = snapshot(scenario.state)
+    found = judge(scenario.state, command, Asked(ORG, "ann", scenario.now))
+    assert snapshot(scenario.state) == before
+    return found
+
+
+def test_item_by_item_what_is_refused_is_left_out_and_named() -> None:
+    items = (
+        reading(JANUARY, 4),
+        reading("2025-04-01/2025-04-30"),
+        reading(JANUARY, 5),
+        reading(FEBRUARY, "NaN"),
+        reading(JANUARY, 4),
+        reading(FEBRUARY, 5),
+    )
+    scenario = watched()
+    found = decided(scenario, RecordReadings(readings=items, mode="per_item"))
+    assert [(each.item, each.reason, each.rule) for each in found.refused] == [
+        (1, Reason.EFFECTIVE_IN_FUTURE, "R13"),
+        (2, Reason.READING_EXISTS, "R23"),
+        (3, Reason.NUMBER_OUT_OF_RANGE, ""),
+    ]
+    assert found.refused[1].seen == "5"
+    assert found.refused[1].accepted == "4, or CorrectReading"
+    assert found.refused[1].message.startswith("there is a reading")
+    assert found.events == (*(scenario.when(each).accepted()[0] for each in (items[0], items[5])),)
+
+
+def test_item_by_item_all_may_be_refused() -> None:
+    future = reading("2025-04-01/2025-04-30")
+    found = decided(watched(), RecordReadings(readings=(future, future), mode="per_item"))
+    assert (found.events, [each.item for each in found.refused]) == ((), [0, 1])
+
+
+def test_item_by_item_check_ins_and_corrections_too() -> None:
+    items = (check_in("a", 3), check_in("a", 4), check_in("b", 5))
+    found = decided(running(), RecordCheckIns(check_ins=items, mode="per_item"))
+    assert len(found.events) == 2
+    assert [each.reason for each in found.refused] == [Reason.ID_TAKEN]
+    corrections = tuple(
+        CorrectReading(kpi_id="churn", period=period, value=Decimal(6), reason="restated")
+        for period in (FEBRUARY, JANUARY)
+    )
+    command = CorrectReadings(corrections=corrections, mode="per_item")
+    found = decided(watched().given(reading(JANUARY)), command)
+    assert len(found.events) == 1
+    assert [each.reason for each in found.refused] == [Reason.NOT_FOUND]
+
+
+def test_where_nothing_is_refused_both_ways_are_the_same() -> None:
+    items = (reading(JANUARY, 4), reading(FEBRUARY, 5))
+    one, other = (
+        decided(watched(), RecordReadings(readings=items, mode=mode))
+        for mode in ("all_or_nothing", "per_item")
+    )
+    assert one == other
+    assert one.refused == ()
 
 
 def test_a_thousand_at_once() -> None:

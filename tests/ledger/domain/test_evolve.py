@@ -29,6 +29,7 @@ from tests.ledger.domain.scenario import (
     check_in,
     company,
     day,
+    drafted,
     kpi,
     planned,
     reading,
@@ -86,6 +87,13 @@ def test_a_change_of_health_is_folded_though_nothing_decides_it_yet() -> None:
         kpi_id="churn", effective_at=day("2025-02-01"), health_was="no_data", health="warning"
     )
     assert company().given(kpi()).happen(changed).state.kpi("churn").health == "warning"
+
+
+def test_what_was_linked_to_no_kpi_is_unlinked_from_none() -> None:
+    unlinked = events.KeyResultUnlinkedFromKpi(
+        key_result_id="kr", measure_was=METRIC, measure=METRIC, reason="a copy"
+    )
+    assert drafted().happen(unlinked).state.linked_ids == {}
 
 
 def test_the_answer_to_a_command_is_remembered() -> None:

@@ -69,6 +69,7 @@ def test_changing_the_policy_to_what_it_is_does_nothing() -> None:
         Policy(bands=(Decimal(0), Decimal("0.5"))),
         Policy(bands=(Decimal("0.5"), Decimal("0.5"))),
         Policy(bands=(Decimal("0.5"), Decimal(1))),
+        Policy(key_results_min=4, key_results_max=3),
     ],
 )
 def test_a_policy_with_senseless_numbers_is_refused(policy: Policy) -> None:

@@ -1,40 +1,58 @@
 """Whatever sequence of commands is sent: the rules hold, refusals leave nothing, history is enough.
 
-PROPERTY_EXAMPLES=5000 makes them look at so many lives instead of a few hundred.
+PROPERTY_EXAMPLES=1500 makes them look at so many lives instead of a few hundred, and say how many
+steps that took; `make properties` does.
 """
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import assert_never
 from unittest.mock import patch
 
+import pytest
 from goal_contracts import codec, commands, events
 from goal_contracts.codec import Recorded
 from goal_contracts.commands import COMMANDS, Command
 from goal_contracts.events import Event
 from goal_contracts.policy import Policy
-from goal_contracts.replies import Reason, Refusal
+from goal_contracts.replies import Reason, Refusal, RefusedItem
 from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from services.ledger.domain import Asked, Organisation, decide, evolve, fold
+from services.ledger.domain import Asked, Organisation, decide, evolve, facts_due, fold, judge
 from services.ledger.domain.times import local_day, start_of_day
 from tests.ledger.domain import commands_drawn as drawn
-from tests.ledger.domain import invariants
+from tests.ledger.domain import invariants, overdue, permitted
 from tests.ledger.domain.commands_drawn import Circumstances
 from tests.ledger.domain.scenario import ORG, day, recorded, snapshot
 from tests.ledger.domain.transitions import Onlooker
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "250"))
 FORK_AGAIN_EVERY = 8
+TAKEN: Counter[str] = Counter()
+"""How much all of it came to."""
 
 usual = settings(
     max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _how_much_was_looked_at(pytestconfig: pytest.Config) -> Iterator[None]:
+    yield
+    plugins = pytestconfig.pluginmanager
+    reporter, capture = map(plugins.get_plugin, ("terminalreporter", "capturemanager"))
+    if "PROPERTY_EXAMPLES" in os.environ and reporter is not None and capture is not None:
+        said = ", ".join(f"{count:,} {name}" for name, count in TAKEN.items())
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n{said}")
+
 
 CREATING = (
     commands.OpenOrganisation
@@ -51,6 +69,7 @@ CREATING = (
 
 ONE_DAY = timedelta(days=1)
 ANN = Circumstances()
+THE_LEDGER = Circumstances(actor="ledger", behind=None)
 Outcome = tuple[Event, ...] | Refusal
 
 
@@ -81,7 +100,9 @@ class Ledger:
         self.policy_fixed = True
         self.created: list[Command] = []
         self.asked_count = 0
+        self._missed: set[tuple[str, str, str]] = set()
         self._onlooker = Onlooker()
+        self._state_was = repr(None)
         self._base: Organisation | None = None
         self._base_was = ""
         self._fork: Organisation | None = None
@@ -98,12 +119,16 @@ class Ledger:
                 self.ask(command, circumstances)
             case drawn.TimePasses(by):
                 self.now += by
+                self.due()
             case drawn.UntilMidnight(then):
                 self.now = (
                     start_of_day(local_day(self.now, drawn.ZONE) + ONE_DAY, drawn.ZONE) + then
                 )
+                self.due()
             case drawn.TheCycleEnds(cycle_id, without):
                 self.end_cycle(cycle_id, without)
+            case drawn.TheLedgerLooks(at_most):
+                self.record_due(at_most)
             case drawn.CreateAgain(place, circumstances):
                 self.create_again(place, circumstances)
             case drawn.StartAgain(cut):
@@ -113,11 +138,13 @@ class Ledger:
 
     def ask(self, command: Command, circumstances: Circumstances) -> Outcome:
         """Ask once, look at everything that must hold, and ask the same again."""
+        TAKEN["commands"] += 1
         command, asked = through_the_wire(command), self._asked(circumstances)
         outcome = self._decide(command, asked)
         if isinstance(outcome, Refusal):
             return outcome
         event(f"{type(command).__name__} is accepted{'' if outcome else ', nothing to do'}")
+        TAKEN["accepted"] += 1
         self._happen(outcome, asked)
         if isinstance(command, CREATING):
             self.created.append(command)
@@ -152,12 +179,32 @@ class Ledger:
         for command in reversed(ending):
             self.ask(command, ANN)
 
+    def due(self) -> tuple[commands.RecordMissedReading, ...]:
+        """What time alone has made true (R26)."""
+        if self.state is None:
+            return ()
+        return overdue.check(self.state, self.now, [*facts_due(self.state, self.now)])
+
+    def record_due(self, at_most: int) -> None:
+        """Each is recorded, once, and never comes up again; what is left over is due still."""
+        due = self.due()
+        for command in due[:at_most]:
+            followed = self.ask(command, THE_LEDGER)
+            assert isinstance(followed, tuple), f"R26: {command}: {in_words(followed)}"
+            assert followed, f"R26: {command} was recorded before"
+            assert isinstance(followed[0], events.KpiReadingMissed), f"R26: {command}: {followed}"
+            fact = command.kpi_id, command.period, str(command.source)
+            assert fact not in self._missed, f"R26: {command} twice"
+            self._missed.add(fact)
+        if len(due) < overdue.MANY:
+            assert self.due() == due[at_most:], "R26: what is left over is something else"
+
     def create_again(self, place: int, circumstances: Circumstances) -> None:
         """Long after, and whatever has become of it: the same creation records nothing."""
         if self.created:
             command = self.created[place % len(self.created)]
             again = self._decide(command, self._asked(circumstances))
-            assert again == () or _is_not_heard(again), in_words(again)
+            assert again == () or _is_not_judged(again), in_words(again)
 
     def start_again(self, cut: int) -> None:
         """A restart reads the history, wherever it was cut."""
@@ -167,60 +214,85 @@ class Ledger:
     def _asked(self, circumstances: Circumstances) -> Asked:
         running = None if self.state is None else self.state.running_import
         claimed = circumstances.import_id
+        position = 0 if self.state is None else self.state.position
+        behind, ahead = circumstances.behind, circumstances.ahead
         return Asked(
             organisation_id=ORG,
             actor=circumstances.actor,
             now=self.now - circumstances.late,
             import_id=running if claimed == drawn.RUNNING else claimed,
+            role=circumstances.role,
+            units=circumstances.units,
+            decided_on=None if behind is None else position - behind,
+            log_position=None if ahead is None else position + ahead,
         )
 
     def _decide(self, command: Command, asked: Asked) -> Outcome:
         """The same on the state and on its fork, item by item and at once; nobody is changed."""
-        before = repr(self.state)
         outcome = outcome_of(self.state, command, asked)
         if self._fork is not None:
             assert in_words(outcome_of(self._fork, command, asked)) == in_words(outcome)
+        permitted.check(self.state, command, asked, outcome, self._onlooker.changed)
         if self.state is not None:
             self._one_by_one(self.state, command, asked, outcome)
-        assert repr(self.state) == before, "a decision changes nothing"
+        assert repr(self.state) == self._state_was, "a decision changes nothing"
         self.asked_count += 1
         return outcome
 
     def _one_by_one(
         self, state: Organisation, command: Command, asked: Asked, outcome: Outcome
     ) -> None:
-        """Many at once are what they are one by one, and one that is refused refuses all."""
-        items = _items(command)
-        late = asked.import_id is not None and asked.now < state.known_at_max
-        if late or not items or _is_not_heard(outcome):
+        """Many at once are what they are one by one; one that is refused is left out, or all."""
+        if not isinstance(command, BulkCommand):
             return
-        tried, followed = state.fork(), list[Event]()
-        for place, item in enumerate(items):
-            one = outcome_of(tried, item, asked)
-            if isinstance(one, Refusal):
+        late = asked.import_id is not None and asked.now < state.known_at_max
+        if late or _is_not_judged(outcome):
+            return
+        tried, followed, left_out = state.fork(), list[Event](), list[RefusedItem]()
+        for place, item in enumerate(_items(command)):
+            one = outcome_of(state, item, asked)
+            if not (isinstance(one, Refusal) and one.reason == Reason.GOAL_CHANGED_SINCE):
+                # What the items before it changed, they changed together with it (R29).
+                one = outcome_of(tried, item, replace(asked, decided_on=None))
+            if isinstance(one, tuple):
+                for each in one:
+                    written = recorded(each, tried.position + 1, asked.now, asked.actor)
+                    tried = evolve(tried, written)
+                followed.extend(one)
+            elif command.mode == "per_item":
+                said = (one.reason, one.message, one.rule, one.seen, one.accepted)
+                left_out.append(RefusedItem(place, *said))
+            else:
                 assert isinstance(outcome, Refusal)
                 assert (outcome.reason, outcome.rule) == (one.reason, one.rule)
                 assert outcome.message == f"item {place}: {one.message}"
                 return
-            for each in one:
-                tried = evolve(tried, recorded(each, tried.position + 1, asked.now, asked.actor))
-            followed.extend(one)
         assert repr(outcome) == repr(tuple(followed))
+        assert judge(state, command, asked).refused == tuple(left_out), "an item is nowhere"
 
     def _happen(self, happened: Sequence[Event], asked: Asked) -> None:
         command_id = f"c-{self.asked_count}"
+        begun = snapshot(self.state)
         for each in happened:
             written = recorded(each, len(self.history) + 1, asked.now, asked.actor, command_id)
             before = snapshot(self.state)
             self.state = evolve(self.state, written)
             self.history.append(written)
+            TAKEN["events"] += 1
             if self._fork is not None:
                 evolve(self._fork, written)
-            if before is not None:
+            if before is None:
+                self._onlooker.remember(written)
+            else:
                 self._onlooker.see(before, written, self.state, asked)
             self.policy_fixed &= not isinstance(each, events.PolicyChanged)
         if happened:
             assert self.state is not None
+            self._state_was = repr(self.state)
+            if any(each.kind == "kpi" for each in happened):
+                self.due()
+            if begun is not None:
+                self._onlooker.look_back(begun, happened, self.state)
             invariants.check(self.state, policy_fixed=self.policy_fixed)
             assert self.state.answers[command_id] == (len(self.history), len(happened))
             if len(self.history) - self._forked_at >= FORK_AGAIN_EVERY:
@@ -236,22 +308,31 @@ class Ledger:
         self._forked_at = len(self.history)
 
 
-def _items(command: Command) -> Sequence[Command]:
+BulkCommand = commands.RecordCheckIns | commands.RecordReadings | commands.CorrectReadings
+
+
+def _items(command: BulkCommand) -> Sequence[Command]:
     match command:
         case commands.RecordCheckIns():
             return command.check_ins
         case commands.RecordReadings():
             return command.readings
-        case commands.CorrectReadings():
-            return command.corrections
         case _:
-            return ()
+            return command.corrections
 
 
 def _is_not_heard(outcome: Outcome) -> bool:
     """Whether it is refused whatever it asks, because of an import."""
     imports = {Reason.IMPORT_RUNNING, Reason.IMPORT_NOT_RUNNING, Reason.IMPORT_FINISHED}
     return isinstance(outcome, Refusal) and outcome.reason in imports
+
+
+def _is_not_judged(outcome: Outcome) -> bool:
+    """Whether it is refused before anybody looks at what it asks: by whom, or on what."""
+    if not isinstance(outcome, Refusal):
+        return False
+    on_the_future = (outcome.reason, outcome.rule) == (Reason.MALFORMED, "R29")
+    return _is_not_heard(outcome) or outcome.reason == Reason.NOT_PERMITTED or on_the_future
 
 
 def _contradicts_itself(command: Command) -> bool:
@@ -265,9 +346,11 @@ def _contradicts_itself(command: Command) -> bool:
 def lived(life: drawn.Life) -> Ledger:
     ledger = Ledger()
     note(f"{len(life.opening)} commands of the story, beginning with {life.opening[:1]}")
+    TAKEN["lives"] += 1
     ledger.begin(life.opening)
     for step in life.steps:
         note(repr(step))
+        TAKEN["steps"] += 1
         ledger.go_on(step)
     ledger.fork_again()
     return ledger

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from goal_contracts import events
 from goal_contracts.commands import (
+    ActivateCycle,
     CancelCycle,
+    ChangePolicy,
     DropKeyResult,
     DropObjective,
     GradeKeyResult,
     GradeObjective,
+    PublishObjective,
     ReweightKeyResult,
     StartCycleGrading,
     WaiveKeyResult,
@@ -27,6 +30,7 @@ from tests.ledger.domain.scenario import (
     closed,
     decimal,
     draft,
+    drafted,
     in_grading,
     reopened,
     running,
@@ -111,11 +115,62 @@ def test_a_score_is_a_number_of_record() -> None:
     reached("37").when(grade("NaN")).refuses(Reason.NUMBER_OUT_OF_RANGE)
 
 
-def test_what_is_maintained_has_no_computed_score_and_needs_one() -> None:
-    scenario = in_grading(Policy(), Maintain(unit="%", lower=Decimal(99)))
+def maintaining(
+    policy: Policy, *values: tuple[str, int], counted_by: Any = "check_ins"
+) -> Scenario:
+    """q1 with a `kr` that is to stay at 99 or more, and what was checked in by day."""
+    scenario = running(policy, Maintain(unit="%", lower=Decimal(99), counted_by=counted_by))
+    for day, value in values:
+        scenario.at(day).given(check_in(day, value))
+    return scenario.at("2025-04-02").given(StartCycleGrading(cycle_id="q1"))
+
+
+BIWEEKLY = Policy(cadence="biweekly")
+"""Seven periods in q1: from 1, 15, 29 January, 12, 26 February, 12 and 26 March, that of 6 days."""
+
+
+def test_what_is_maintained_is_graded_by_the_check_ins_that_were_due() -> None:
+    met = ("2025-02-12", 99), ("2025-02-26", 100), ("2025-03-26", 99)
+    graded = maintaining(BIWEEKLY, *met).when(grade()).records(events.KeyResultGraded)
+    assert graded.score_computed == Decimal("0.43"), "3 of 7"
+    failed = maintaining(BIWEEKLY, *met, ("2025-03-27", 98))
+    assert failed.when(grade()).records(events.KeyResultGraded).score == Decimal("0.29"), "2 of 7"
+
+
+def test_a_maintained_one_that_nobody_checked_in_on_was_not_met() -> None:
+    graded = maintaining(BIWEEKLY).when(grade()).records(events.KeyResultGraded)
+    assert (graded.score, graded.score_computed) == (Decimal(0), Decimal(0))
+
+
+def test_what_is_maintained_is_graded_under_the_cadence_the_cycle_pinned() -> None:
+    scenario = maintaining(Policy(cadence="monthly"), ("2025-03-01", 99))
+    scenario.given(ChangePolicy(policy=BIWEEKLY))
+    assert scenario.when(grade()).records(events.KeyResultGraded).score == Decimal("0.33")
+
+
+def test_what_is_maintained_may_be_graded_by_time() -> None:
+    # Inside from noon of 14 February to noon of 28 March: 42 of 90 days.
+    scenario = maintaining(
+        Policy(), ("2025-02-14", 99), ("2025-02-20", 100), ("2025-03-28", 98), counted_by="time"
+    )
+    assert scenario.when(grade()).records(events.KeyResultGraded).score == Decimal("0.47")
+
+
+def test_a_check_in_without_a_value_says_nothing_about_what_is_maintained() -> None:
+    scenario = maintaining(BIWEEKLY, ("2025-03-26", 99))
+    scenario.given(check_in("later", None, on="2025-03-30", note="quiet"))
+    assert scenario.when(grade()).records(events.KeyResultGraded).score == Decimal("0.14")
+
+
+def test_before_anything_was_due_what_is_maintained_needs_a_score() -> None:
+    scenario = drafted(Policy(), Maintain(unit="%", lower=Decimal(99))).at("2025-01-07")
+    scenario.given(PublishObjective(objective_id="o"), ActivateCycle(cycle_id="q1"))
+    scenario.given(check_in(value=100), StartCycleGrading(cycle_id="q1"))
     scenario.when(grade()).refuses(Reason.SCORE_INVALID)
     graded = scenario.when(grade("0.9")).records(events.KeyResultGraded)
     assert (graded.score, graded.score_computed) == (Decimal("0.9"), None)
+    scenario.at("2025-01-08T00:00:00+00:00")
+    assert scenario.when(grade()).records(events.KeyResultGraded).score_computed == 1
 
 
 def test_the_owner_may_grade_unless_the_policy_says_no() -> None:

@@ -120,7 +120,7 @@ def test_closing_says_what_the_cycle_came_to() -> None:
     for name, (_, outcome, _) in outcomes.items():
         scenario.given(
             GradeKeyResult(key_result_id=f"{name}-kr"),
-            GradeObjective(objective_id=name, outcome=outcome),
+            GradeObjective(objective_id=name, outcome=outcome, reason="so it went"),
         )
     came_to = scenario.when(CLOSE).records(events.CycleClosed)
     assert came_to.aspirational_score == Decimal("0.62")

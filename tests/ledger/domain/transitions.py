@@ -4,7 +4,7 @@ Written from DOMAIN.md and not from the decisions, so that it can judge them. `i
 a state; this looks at the state before an event, the event, and the state after it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from types import SimpleNamespace
@@ -82,6 +82,14 @@ ALWAYS_WITH_REASON = (
     | events.KeyResultWaived
 )
 
+READING = (
+    events.KpiReadingRecorded
+    | events.KpiReadingCorrected
+    | events.KpiReadingRetracted
+    | events.KpiReadingMissed
+)
+"""What a KPI's health may follow from."""
+
 HOLDS: Mapping[str, str] = {
     "imports": "organisation",
     "units": "unit",
@@ -105,7 +113,9 @@ class Onlooker:
     """Sees events happen, one after the other, and remembers what a state does not hold."""
 
     def __init__(self) -> None:
+        self.changed: dict[tuple[str, str], int] = {}
         self._scales: dict[tuple[str, str], tuple[str, str]] = {}
+        self._looked_at: set[str] = set()
 
     def see(
         self, before: Organisation, happened: Recorded, after: Organisation, asked: Asked
@@ -128,9 +138,63 @@ class Onlooker:
                 _goal(before, event, after, asked)
             case "kpi":
                 _kpi(before, event, asked)
+                self._looks(before, event, asked)
             case _:
                 pass
         self._scales_stay(event, after)
+        self.remember(happened)
+
+    def remember(self, happened: Recorded) -> None:
+        """R29: a goal changes with each of its events; what is said about it changes nothing."""
+        if not isinstance(happened.event, events.CommentAdded):
+            self.changed[happened.kind, happened.goal_id] = happened.position
+
+    def look_back(
+        self, before: Organisation, happened: Sequence[Event], after: Organisation
+    ) -> None:
+        """At all that followed from one command: nothing that had to follow is missing (R24)."""
+        read = {each.goal_id for each in happened if isinstance(each, READING)}
+        for kpi_id in read:
+            kpi = after.kpis[kpi_id]
+            if _breach_runs(after, kpi_id) and not kpi.retired:
+                waits = any(
+                    each.closed is None for key, each in after.reviews.items() if key[0] == kpi_id
+                )
+                assert waits or kpi_id in self._looked_at, f"R24: nobody looks at {kpi_id}"
+        crossed = [each.goal_id for each in happened if isinstance(each, events.KpiHealthChanged)]
+        read_once = len([each for each in happened if isinstance(each, READING)]) == len(read)
+        assert not read_once or len(crossed) == len(set(crossed)), f"R24: {crossed} to and fro"
+        for kpi_id in crossed:
+            caused = kpi_id in read or kpi_id not in before.kpis
+            assert caused, f"R24: {kpi_id} crosses a band without a reading"
+
+    def _looks(self, before: Organisation, event: Event, asked: Asked) -> None:
+        """R24: one review for each time that a KPI gets into breach and stays in it."""
+        kpi_id, in_breach = event.goal_id, False
+        if kpi_id in before.kpis:
+            in_breach = before.kpis[kpi_id].health == "breach"
+        match event:
+            case events.KpiHealthChanged():
+                latest = _standings(before, kpi_id)
+                said = latest[0][2] if latest else "no_data"
+                assert event.health == said, f"R24: {event}, and it reads {said}"
+                if latest:
+                    assert (event.effective_at, event.period) == latest[0][:2], f"R24: {event}"
+                self._looked_at.discard(kpi_id)
+            case events.KpiReviewOpened() if event.review_id.startswith("breach-"):
+                assert kpi_id not in self._looked_at, f"R24: {event} once more"
+                assert _breach_runs(before, kpi_id), f"R24: {event} too soon"
+                kpi = before.kpis[kpi_id]
+                assert event.owner == kpi.owner, f"R24: {event} is not its owner's"
+                due = timedelta(days=before.policy.review_due_days)
+                assert event.due_on == _local(asked.now, before.zone) + due, f"R24: {event}"
+                assert _says_why(event), f"R24: {event} does not say why"
+            case events.KpiReviewOpened():
+                assert event.due_on >= _local(asked.now, before.zone), f"R24: {event} is over"
+            case _:
+                pass
+        if in_breach and isinstance(event, events.KpiReviewOpened | events.KpiReviewClosed):
+            self._looked_at.add(kpi_id)
 
     def _scales_stay(self, event: Event, after: Organisation) -> None:
         """R8: what a value was counted in stays what the key result is measured in."""
@@ -312,12 +376,15 @@ def _goal(before: Organisation, event: Event, after: Organisation, asked: Asked)
         case _:
             assert isinstance(event, REWORKING | RESTRUCTURING)
             assert cycle.state in {"planned", "active", "reopened"}, f"R6: {event} {cycle.state}"
+            is_graded = isinstance(event, events.ObjectiveKindChanged) and bool(cycle.closings)
+            assert not is_graded, f"R17: {event} after grading"
             if running:
                 _unlocked(before, event, cycle, policy, asked)
     if not isinstance(event, CORRECTING):
         _still_pursued(before, event)
     if isinstance(event, RESTRUCTURING):
         _restructured(event, policy, running=running)
+    _counts_and_weights(event, after, policy)
     _references(before, event, cycle, policy)
     _measured_alike(before, event)
     _follows_its_kpi(before, event, after)
@@ -367,6 +434,44 @@ def _restructured(event: Event, policy: Policy, *, running: bool) -> None:
             assert _says_why(event), f"R7: {event} without a reason"
     if not mid_cycle:
         assert not getattr(event, "mid_cycle", False), f"R7: {event} is not mid-cycle"
+
+
+def _counts_and_weights(event: Event, after: Organisation, policy: Policy) -> None:
+    """R5 where it blocks, and R10: what is judged is what the event adds to."""
+    objective = _objective_of(after, event)
+    published = objective.state == "published"
+    weights = [
+        each.weight
+        for each in after.key_results.values()
+        if each.objective_id == objective.objective_id and not each.dropped
+    ]
+    if isinstance(event, events.ObjectivePublished):
+        assert sum(weights) > 0, f"R10: {event} weighs nothing"
+        assert policy.weights != "sum_to_100" or sum(weights) == 100, f"R10: {event}: {weights}"
+        assert policy.weights != "equal" or set(weights) == {1}, f"R10: {event}: {weights}"
+    if isinstance(event, events.KeyResultAdded | events.KeyResultReweighted):
+        assert policy.weights != "equal" or event.weight == 1, f"R10: {event}"
+        more = event.weight > getattr(event, "weight_was", 0)
+        if policy.weights == "sum_to_100" and published and more:
+            assert sum(weights) <= 100, f"R10: {event}: {weights}"
+    if policy.counts == "block":
+        if isinstance(event, events.ObjectivePublished | events.KeyResultAdded) and published:
+            assert len(weights) <= policy.key_results_max, f"R5: {event}: {weights}"
+        if isinstance(event, events.ObjectivePublished | events.KeyResultDropped) and published:
+            assert len(weights) >= policy.key_results_min, f"R5: {event}: {weights}"
+        if (
+            isinstance(event, events.ObjectiveDrafted | events.ObjectiveReassigned)
+            and getattr(event, "unit_id_was", None) != event.unit_id
+        ):
+            beside = [
+                each
+                for each in after.objectives.values()
+                if (each.cycle_id, each.unit_id) == (objective.cycle_id, objective.unit_id)
+                and each.state in {"draft", "published"}
+            ]
+            company = after.units[event.unit_id].unit_kind == "company"
+            most = policy.company_objectives_max if company else policy.unit_objectives_max
+            assert len(beside) <= most, f"R5: {event}: {len(beside)}"
 
 
 def _references(before: Organisation, event: Event, cycle: Cycle, policy: Policy) -> None:
@@ -437,6 +542,8 @@ def _carried(before: Organisation, event: Event, policy: Policy) -> None:
         old = before.objectives[source.objective_id]
         assert old.carried_to == event.objective_id, f"R21: {event}"
         assert not source.dropped, f"R21: {event} carries what was dropped"
+        weighs = Decimal(1) if policy.weights == "equal" else source.weight
+        assert event.weight == weighs, f"R21: {event} weighs something else"
         if event.measure != source.measure:
             starts = replace(source.measure, baseline=_counted(before, source))
             assert policy.carry_over_baseline == "last_value", f"R21: {event}"
@@ -490,7 +597,7 @@ def _says_enough(policy: Policy, event: events.CheckedIn | events.CheckInCorrect
 
 
 def _judged(before: Organisation, event: Event, policy: Policy, asked: Asked) -> None:
-    """R16 and R18."""
+    """R16, R17 and R18."""
     goal: Objective | KeyResult = _thing(before, event)
     assert _objective_of(before, event).state == "published", f"R16: {event} of a draft"
     if isinstance(event, events.KeyResultWaived):
@@ -499,9 +606,13 @@ def _judged(before: Organisation, event: Event, policy: Policy, asked: Asked) ->
     assert policy.grade_by_owner or asked.actor != goal.owner, f"R16: {event} by its owner"
     if isinstance(event, events.KeyResultGraded):
         assert isinstance(goal, KeyResult)
-        assert event.score_computed == _computed(before, goal), f"R16: {event}"
+        computed = _computed(before, goal, policy, asked.now)
+        assert event.score_computed == computed, f"R16: {event}, not {computed}"
     else:
         assert event.outcome in {"achieved", "partial", "missed"}, f"R18: {event}"
+        assert isinstance(goal, Objective)
+        if (goal.objective_kind, event.outcome) == ("committed", "missed"):
+            assert _says_why(event), f"R17: {event} without an explanation"
         scores = [
             (each.weight, each.score)
             for each in before.key_results.values()
@@ -514,10 +625,66 @@ def _judged(before: Organisation, event: Event, policy: Policy, asked: Asked) ->
         assert _says_why(event), f"R16: {event} without a reason"
 
 
-def _computed(before: Organisation, key_result: KeyResult) -> Decimal | None:
+def _computed(
+    before: Organisation, key_result: KeyResult, policy: Policy, now: datetime
+) -> Decimal | None:
     """Section 3: progress of the value that counts, in steps of 0.01."""
-    reached = progress(key_result.measure, _counted(before, key_result))
+    if isinstance(key_result.measure, Maintain):
+        reached = _kept(before, key_result, policy, now)
+    else:
+        reached = progress(key_result.measure, _counted(before, key_result))
     return None if reached is None else reached.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+
+
+def _kept(
+    before: Organisation, key_result: KeyResult, policy: Policy, now: datetime
+) -> Decimal | None:
+    """Section 3: met check-ins over check-ins due, or the share of time inside the band."""
+    assert isinstance(key_result.measure, Maintain)
+    cycle = before.cycles[before.objectives[key_result.objective_id].cycle_id]
+    values = sorted(
+        (each.effective_at, each.position, _inside(key_result.measure, each.value))
+        for each in _check_ins_on(before, key_result.key_result_id)
+        if each.value is not None
+    )
+    if key_result.measure.counted_by == "time":
+        begin = _midnight(cycle.start_on, before.zone)
+        until = min(now, _midnight(cycle.end_on + timedelta(days=1), before.zone))
+        spent, since, inside = timedelta(), begin, False
+        for at, _, met in [*values, (until, 0, False)]:
+            spent += (at - since) if inside else timedelta()
+            since, inside = at, met
+        return _ratio(spent // timedelta(microseconds=1), (until - begin).total_seconds() * 10**6)
+    last_day: dict[object, date] = {}
+    for offset in range((cycle.end_on - cycle.start_on).days + 1):
+        day = cycle.start_on + timedelta(days=offset)
+        last_day[_period(day, cycle, policy)] = day
+    over = {
+        period
+        for period, day in last_day.items()
+        if _midnight(day + timedelta(days=1), before.zone) <= now
+    }
+    last = {_period(_local(at, before.zone), cycle, policy): met for at, _, met in values}
+    return _ratio(sum(last.get(period, False) for period in over), len(over))
+
+
+def _period(day: date, cycle: Cycle, policy: Policy) -> object:
+    if policy.cadence == "monthly":
+        return day.year, day.month
+    return (day - cycle.start_on).days // {"weekly": 7, "biweekly": 14}[policy.cadence]
+
+
+def _inside(measure: Maintain, value: Decimal) -> bool:
+    low = measure.lower is not None and value < measure.lower
+    high = measure.upper is not None and value > measure.upper
+    return not low and not high
+
+
+def _ratio(part: float, whole: float) -> Decimal | None:
+    if whole <= 0:
+        return None
+    # In two steps, as for the mean below: millionths first.
+    return (Decimal(part) / Decimal(whole)).quantize(Decimal("0.000001"), ROUND_HALF_EVEN)
 
 
 def _counted(before: Organisation, key_result: KeyResult) -> Decimal | None:
@@ -549,7 +716,8 @@ def _counted(before: Organisation, key_result: KeyResult) -> Decimal | None:
 def _kpi(before: Organisation, event: Event, asked: Asked) -> None:
     kpi = before.kpis.get(event.goal_id)
     owner = getattr(event, "owner", None)
-    if owner is not None and owner != getattr(event, "owner_was", None):
+    falls_to_owner = kpi is not None and owner == kpi.owner  # of a review that opens by itself
+    if owner is not None and owner != getattr(event, "owner_was", None) and not falls_to_owner:
         unit = before.units.get(owner)
         is_team = unit is not None and unit.unit_kind != "person"
         assert before.policy.owner_may_be_team or not is_team, f"R3: {event}"
@@ -574,18 +742,72 @@ def _kpi(before: Organisation, event: Event, asked: Asked) -> None:
         if isinstance(event, events.KpiReadingCorrected):
             assert event.definition_version == reading.definition_version, f"R22: {event}"
         days = before.policy.restatement_window_days
-        if days is not None:
+        # What is computed follows what it is made of, whenever that comes (R27).
+        if days is not None and event.source != "formula":
             last = date.fromisoformat(event.period.partition("/")[2])
             until = _midnight(last + timedelta(days=days + 1), before.zone)
             assert asked.now < until, f"R23: {event} too late"
     if isinstance(event, events.KpiRedefined | events.KpiRetargeted | events.KpiReviewOpened):
         assert kpi is not None
         assert not kpi.retired, f"R22: {event}"
+    if isinstance(event, events.KpiReviewOpened) and event.review_id.startswith("breach-"):
+        assert kpi is not None
+        assert kpi.health == "breach", f"R24: {event} of a KPI that is {kpi.health}"
+        reviews = [each for key, each in before.reviews.items() if key[0] == event.kpi_id]
+        assert all(each.closed for each in reviews), f"R24: {event} beside another"
+    if isinstance(event, events.KpiReadingRecorded | events.KpiReadingMissed):
+        assert kpi is not None
+        last = date.fromisoformat(event.period.partition("/")[2])
+        in_force = [each for each in kpi.versions if each.effective_on <= last]
+        is_computed = max(in_force, key=lambda each: each.effective_on).definition.formula
+        by_formula = event.source == "formula"
+        assert by_formula == (is_computed is not None), f"R27: {event}"
     if isinstance(event, events.KpiReviewClosed):
         review = before.reviews[event.kpi_id, event.review_id]
         assert review.closed is None, f"R24: {event} twice"
         named = event.objective_id is not None
         assert named == (event.decision == "recovery_objective"), f"R24: {event}"
+        assert event.decision != "accept" or _says_why(event), f"R24: {event} without a reason"
+        if event.objective_id is not None:
+            recovery = before.objectives[event.objective_id]
+            assert recovery.state in {"draft", "published"}, f"R24: {event}: {recovery.state}"
+            around = before.cycles[recovery.cycle_id]
+            assert around.state not in {"closed", "cancelled"}, f"R24: {event}: {around.state}"
+
+
+def _breach_runs(organisation: Organisation, kpi_id: str) -> bool:
+    """R24: whether the latest periods, as many as the policy says, were all in breach."""
+    runs = organisation.policy.breach_runs
+    last = [health for _, _, health in _standings(organisation, kpi_id)[:runs]]
+    return last == ["breach"] * runs
+
+
+def _standings(organisation: Organisation, kpi_id: str) -> list[tuple[datetime, str, str]]:
+    """When each period ended, which it was and what it says: the latest first.
+
+    Of what ends at once a reading counts before its absence, and the last recorded first.
+    """
+    ends: dict[datetime, tuple[int, str, str]] = {}
+    for key, missed in organisation.missed.items():
+        if key[0] == kpi_id:
+            ends.setdefault(missed.effective_at, (0, key[1], "no_data"))
+    versions = organisation.kpis[kpi_id].versions
+    for key, reading in organisation.readings.items():
+        if key[0] == kpi_id and not reading.retracted:
+            bands = versions[reading.definition_version - 1].definition.bands
+            health = "no_data" if bands is None else "breach"
+            if bands is not None and _holds(bands.warning, reading.value):
+                health = "warning"
+            if bands is not None and _holds(bands.healthy, reading.value):
+                health = "healthy"
+            said = reading.position, key[1], health
+            ends[reading.effective_at] = max(ends.get(reading.effective_at, said), said)
+    return [(at, *said[1:]) for at, said in sorted(ends.items(), reverse=True)]
+
+
+def _holds(band: events.Band, value: Decimal) -> bool:
+    above = band.low is None or value >= band.low
+    return above and (band.high is None or value <= band.high)
 
 
 # ----------------------------------------------------------------------------- small questions

@@ -1,0 +1,100 @@
+"""A cycle as what is done in it is judged: its time, its rules, and when check-ins are due.
+
+The rules are those the cycle pinned when it was activated or closed, before that the current ones:
+whatever is decided for later cycles, this one looks the same (R20).
+"""
+
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from goal_contracts import cadence
+from goal_contracts.fields import CheckInTiming, CycleState, GoalHealth, Outcome
+from goal_contracts.policy import Policy
+from goal_contracts.queries import KeyResultCard, ObjectiveCard
+from msgspec import Struct
+
+from services.projections.views import current
+from services.projections.views.days import local_day, start_of_day
+
+_DAY: Final = timedelta(days=1)
+_TICK: Final = timedelta(microseconds=1)
+
+
+class Course(Struct, frozen=True):
+    """A cycle from its first instant up to the first one after it, cut into its cadence's periods.
+
+    `periods` are the same as `days`, from the first instant of each up to the first one after it.
+    """
+
+    state: CycleState
+    policy: Policy
+    zone: str
+    start: datetime
+    end: datetime
+    days: tuple[tuple[date, date], ...]
+    periods: tuple[tuple[datetime, datetime], ...]
+    activated_at: datetime | None = None
+
+    @property
+    def last(self) -> datetime:
+        """Its last instant."""
+        return self.end - _TICK
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can happen in it."""
+        return self.state in {"closed", "cancelled"}
+
+
+def course_of(cycle: current.CycleState, policy: Policy, zone: str) -> Course:
+    """The course of a cycle; `policy` is the current one."""
+    card, rules = cycle.card, cycle.policy or policy
+    days = cadence.periods(card.start_on, card.end_on, rules.cadence)
+    return Course(
+        state=card.state,
+        policy=rules,
+        zone=zone,
+        start=start_of_day(card.start_on, zone),
+        end=start_of_day(card.end_on + _DAY, zone),
+        days=days,
+        periods=tuple(
+            (start_of_day(first, zone), start_of_day(last + _DAY, zone)) for first, last in days
+        ),
+        activated_at=cycle.activated_at,
+    )
+
+
+def timing(
+    card: KeyResultCard,
+    objective: ObjectiveCard,
+    check_ins: Collection[datetime],
+    course: Course,
+    as_of: datetime,
+) -> CheckInTiming:
+    """How a key result stands with its check-ins (R12); `check_ins` are their effective dates.
+
+    Nothing is due before the cycle runs and the objective is published, nor once it is judged.
+    """
+    if course.is_over or _is_judged(card, objective):
+        return "ended"
+    begun = course.activated_at, objective.published_at, card.added_at
+    if None in begun:
+        return "pending"
+    return cadence.timing(
+        course.days,
+        {local_day(at, course.zone) for at in check_ins if course.start <= at <= course.last},
+        local_day(as_of, course.zone),
+        course.policy.cadence_grace_days,
+        since=local_day(max(at for at in begun if at is not None), course.zone),
+    )
+
+
+def health(card: KeyResultCard, objective: ObjectiveCard, timing: CheckInTiming) -> GoalHealth:
+    """The colour of a key result; it shares the outcome of its objective, unless it was dropped."""
+    outcome: Outcome | None = "dropped" if card.dropped else objective.outcome
+    return cadence.health(outcome, timing, card.status)
+
+
+def _is_judged(card: KeyResultCard, objective: ObjectiveCard) -> bool:
+    return card.dropped or card.waived or card.score is not None or objective.outcome is not None

@@ -1,0 +1,233 @@
+"""R26: a reading that does not come within the grace after its period is recorded as missed."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from goal_contracts.commands import (
+    RecordMissedReading,
+    RedefineKpi,
+    RetireKpi,
+    RetractReading,
+    StartHistoryImport,
+)
+from goal_contracts.events import Ratio
+from goal_contracts.fields import ID, Frequency
+from goal_contracts.policy import Policy, ReadingGrace
+
+from services.ledger.domain import facts_due
+from services.ledger.domain.due import FACTS_MAX, Span, first_full, following
+from tests.ledger.domain.scenario import (
+    POLICY,
+    Scenario,
+    company,
+    day,
+    definition,
+    kpi,
+    reading,
+)
+
+JANUARY, FEBRUARY, MARCH = (
+    "2025-01-01/2025-01-31",
+    "2025-02-01/2025-02-28",
+    "2025-03-01/2025-03-31",
+)
+
+
+def watched(policy: Policy = POLICY, zone: str = "UTC", **changes: Any) -> Scenario:
+    """Defined on 2 January."""
+    return company(policy, zone).given(kpi(**changes))
+
+
+def due(scenario: Scenario, now: str) -> list[str]:
+    return [each.period for _, each in facts(scenario, day(now))]
+
+
+def facts(scenario: Scenario, now: datetime) -> list[tuple[str, RecordMissedReading]]:
+    found = []
+    for command_id, command in facts_due(scenario.state, now):
+        assert isinstance(command, RecordMissedReading)
+        assert ID.fullmatch(command_id)
+        found.append((command_id, command))
+    return found
+
+
+def test_a_reading_has_its_grace_after_the_end_of_its_period() -> None:
+    scenario = watched().at("2025-02-01").given(reading(JANUARY))
+    assert due(scenario, "2025-03-10T23:59:59.999999+00:00") == []
+    assert due(scenario, "2025-03-11T00:00:00+00:00") == [FEBRUARY]
+
+
+def test_the_grace_is_counted_in_the_zone() -> None:
+    scenario = watched(zone="Europe/Berlin").at("2025-02-01").given(reading(JANUARY))
+    assert due(scenario, "2025-03-10T22:59:59.999999+00:00") == []
+    assert due(scenario, "2025-03-10T23:00:00+00:00") == [FEBRUARY]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "known", "last_of_grace", "missed"),
+    [
+        ("daily", "2025-03-29/2025-03-29", "2025-03-31", "2025-03-30/2025-03-30"),
+        ("weekly", "2024-12-23/2024-12-29", "2025-01-08", "2024-12-30/2025-01-05"),
+        ("monthly", "2025-01-01/2025-01-31", "2025-03-10", "2025-02-01/2025-02-28"),
+        ("quarterly", "2025-01-01/2025-03-31", "2025-07-20", "2025-04-01/2025-06-30"),
+        ("yearly", "2023-04-01/2024-03-31", "2025-05-30", "2024-04-01/2025-03-31"),
+    ],
+)
+def test_every_frequency_has_a_grace_of_its_own(
+    frequency: Frequency, known: str, last_of_grace: str, missed: str
+) -> None:
+    scenario = watched(frequency=frequency).at("2025-04-02").given(reading(known))
+    assert missed not in due(scenario, f"{last_of_grace}T23:59:59+00:00")
+    after = date.fromordinal(date.fromisoformat(last_of_grace).toordinal() + 1)
+    assert due(scenario, f"{after}T00:00:00+00:00")[:1] == [missed]
+
+
+def test_the_grace_is_a_setting() -> None:
+    policy = Policy(reading_grace=ReadingGrace(monthly=0))
+    scenario = watched(policy).at("2025-02-01").given(reading(JANUARY))
+    assert due(scenario, "2025-02-28T23:59:59+00:00") == []
+    assert due(scenario, "2025-03-01T00:00:00+00:00") == [FEBRUARY]
+
+
+def test_all_that_did_not_come_are_missed_the_oldest_first() -> None:
+    scenario = watched().at("2025-02-01").given(reading(JANUARY))
+    assert due(scenario, "2025-05-01") == [FEBRUARY, MARCH]
+
+
+def test_what_was_recorded_as_missed_is_not_due_again() -> None:
+    scenario = watched().at("2025-05-01").given(reading(JANUARY))
+    for _, command in facts(scenario, scenario.now):
+        scenario.given(command)
+    assert due(scenario, "2025-05-01") == []
+    assert due(scenario, "2025-05-11") == ["2025-04-01/2025-04-30"]
+
+
+def test_a_fact_has_the_same_id_however_often_it_is_noticed() -> None:
+    scenario = watched().at("2025-02-01").given(reading(JANUARY))
+    early, late = facts(scenario, day("2025-03-11")), facts(scenario, day("2025-05-01"))
+    assert early == late[:1]
+    assert early[0][0].startswith("missed-churn-2025-02-28-")
+    assert len({command_id for command_id, _ in late}) == 2
+
+
+def test_a_long_id_is_cut_short() -> None:
+    name = "k" * 64
+    scenario = company().given(kpi(name)).at("2025-02-01").given(reading(JANUARY, kpi_id=name))
+    (command_id, command), *_ = facts(scenario, day("2025-04-15"))
+    assert (len(command_id), command.kpi_id) == (47, name)
+
+
+def test_without_any_reading_the_first_full_period_is_due() -> None:
+    assert due(watched(), "2025-03-10T23:59:59+00:00") == []
+    assert due(watched(), "2025-03-11T00:00:00+00:00") == [FEBRUARY]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "after", "year_begins", "period"),
+    [
+        ("daily", "2024-02-28", 1, "2024-02-29/2024-02-29"),
+        ("weekly", "2025-01-05", 1, "2025-01-06/2025-01-12"),
+        ("weekly", "2025-01-06", 1, "2025-01-13/2025-01-19"),
+        ("monthly", "2025-01-31", 1, "2025-02-01/2025-02-28"),
+        ("monthly", "2025-12-01", 1, "2026-01-01/2026-01-31"),
+        ("quarterly", "2025-01-01", 1, "2025-04-01/2025-06-30"),
+        ("quarterly", "2025-01-01", 2, "2025-02-01/2025-04-30"),
+        ("yearly", "2025-01-02", 1, "2026-01-01/2026-12-31"),
+        ("yearly", "2025-01-02", 4, "2025-04-01/2026-03-31"),
+    ],
+)
+def test_the_first_full_period_after_a_day(
+    frequency: Frequency, after: str, year_begins: int, period: str
+) -> None:
+    assert first_full(date.fromisoformat(after), frequency, year_begins).period == period
+
+
+@pytest.mark.parametrize(
+    ("frequency", "periods"),
+    [
+        ("daily", ["2024-02-28/2024-02-28", "2024-02-29/2024-02-29", "2024-03-01/2024-03-01"]),
+        ("weekly", ["2020-12-21/2020-12-27", "2020-12-28/2021-01-03", "2021-01-04/2021-01-10"]),
+        ("monthly", ["2024-01-01/2024-01-31", "2024-02-01/2024-02-29", "2024-03-01/2024-03-31"]),
+        ("monthly", ["2025-01-15/2025-02-14", "2025-02-15/2025-03-14", "2025-03-15/2025-04-14"]),
+        ("monthly", ["2025-01-31/2025-01-31", "2025-02-28/2025-02-28", "2025-03-31/2025-03-31"]),
+        ("monthly", ["2025-01-30/2025-01-30", "2025-02-28/2025-02-28"]),
+        ("monthly", ["2025-01-01/2025-03-31", "2025-02-01/2025-04-30"]),
+        ("quarterly", ["2024-11-01/2025-01-31", "2025-02-01/2025-04-30"]),
+        ("yearly", ["2023-03-01/2024-02-29", "2024-03-01/2025-02-28", "2025-03-01/2026-02-28"]),
+    ],
+)
+def test_a_period_keeps_its_shape(frequency: Frequency, periods: list[str]) -> None:
+    for one, other in pairwise(periods):
+        first, last = map(date.fromisoformat, one.split("/"))
+        assert following(Span(first, last), frequency).period == other
+
+
+def test_after_another_frequency_came_the_periods_begin_anew() -> None:
+    scenario = watched().at("2025-02-01").given(reading(JANUARY))
+    scenario.given(
+        RedefineKpi(
+            kpi_id="churn",
+            definition=definition(frequency="quarterly"),
+            effective_on=day("2025-02-01").date(),
+        )
+    )
+    assert due(scenario, "2025-12-01") == ["2025-04-01/2025-06-30", "2025-07-01/2025-09-30"]
+
+
+def test_another_source_does_not_help() -> None:
+    scenario = watched().at("2025-04-20").given(reading(JANUARY), reading(MARCH, source="survey"))
+    assert due(scenario, "2025-04-20") == [FEBRUARY, MARCH]
+    assert due(watched().at("2025-04-20").given(reading(MARCH, source="survey")), "2025-04-20")
+
+
+def test_a_new_source_goes_on_where_the_old_one_ended() -> None:
+    scenario = watched().at("2025-02-01").given(reading(JANUARY))
+    other = definition(source="warehouse")
+    scenario.given(
+        RedefineKpi(kpi_id="churn", definition=other, effective_on=day("2025-02-01").date())
+    )
+    (_, missed), *_ = facts(scenario, day("2025-03-11"))
+    assert (missed.period, missed.source) == (FEBRUARY, "warehouse")
+
+
+def test_a_retracted_reading_did_not_come() -> None:
+    scenario = watched().at("2025-04-20").given(reading(FEBRUARY), reading(MARCH))
+    scenario.given(RetractReading(kpi_id="churn", period=MARCH, reason="another team's"))
+    assert due(scenario, "2025-04-20") == [MARCH]
+
+
+def test_one_that_was_missed_and_came_late_is_not_missed_again() -> None:
+    scenario = watched().at("2025-04-20").given(reading(FEBRUARY))
+    scenario.given(RecordMissedReading(kpi_id="churn", period=MARCH), reading(MARCH))
+    assert due(scenario, "2025-04-20") == []
+
+
+def test_nothing_is_due_where_it_is_not_wanted() -> None:
+    later = "2026-01-01"
+    assert due(watched(Policy(missed_readings="off")), later) == []
+    assert due(watched().given(RetireKpi(kpi_id="churn")), later) == []
+    importing = watched().given(StartHistoryImport(import_id="i", source="s", digest="d"))
+    assert due(importing, later) == []
+    computed = Ratio(numerator="churn", denominator="base", factor=Decimal(100))
+    scenario = company().given(kpi(), kpi("base"), kpi("share", formula=computed))
+    assert {each.kpi_id for _, each in facts(scenario, day(later))} == {"churn", "base"}
+
+
+def test_one_call_gives_no_flood_and_the_next_goes_on() -> None:
+    scenario = watched(frequency="daily")
+    found = facts(scenario, day("2025-12-31"))
+    assert len(found) == FACTS_MAX
+    for _, command in found:
+        scenario.at("2025-12-31").given(command)
+    (_, following_one), *_ = facts(scenario, day("2025-12-31"))
+    assert following_one.period == "2025-04-13/2025-04-13"
+
+
+def test_what_is_due_may_be_recorded_while_it_is_taken() -> None:
+    scenario = watched().given(kpi("nps")).at("2025-05-20")
+    for _, command in facts_due(scenario.state, scenario.now):
+        scenario.given(command, kpi(f"new-{len(scenario.history)}"))
+    assert due(scenario, "2025-05-20") == []
