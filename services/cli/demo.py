@@ -23,7 +23,7 @@ from services.cli.export import stored_events
 from services.cli.history import all_changes, event_block
 from services.cli.importing import FRAME, ImportRefused
 from services.cli.options import System
-from services.cli.up import data_directory, how_to_find, nats_port, run_system
+from services.cli.up import data_directory, how_to_find, nats_port, program, run_system
 
 WAIT_S: Final = 60.0
 
@@ -188,7 +188,7 @@ def what_next(log: Sequence[Recorded], lowered: Lowered | None, where: str) -> l
     lines.append("export events")
     return [
         Text("Try in another terminal, from this directory:", "bold"),
-        *(f"  goal-ledger {line}{where}" for line in lines),
+        *(f"  {program()} {line}{where}" for line in lines),
         "",
         "Ctrl-C stops it.",
     ]

@@ -10,6 +10,7 @@ DATA/lock             who owns the directory
 import asyncio
 import dataclasses
 import os
+import shutil
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from services.embedded.launch import Launch
 from services.embedded.nats_server import NatsServer
 from services.embedded.supervisor import Child, Supervisor, nats_child, service_child
 
+NAME: Final = "goal-ledger"
 PORT_MAX: Final = 65_535
 
 Body = Callable[[str], Coroutine[Any, Any, None]]
@@ -108,10 +110,17 @@ def run_system(data: Path, port: int, body: Body, roles: Path | None = None) -> 
 def how_to_ask(data: Path, url: str) -> list[RenderableType]:
     """How another terminal reaches this system."""
     return [
-        f"Ask it here in another terminal:  goal-ledger as-of{how_to_find(data, url)}",
-        f"or from elsewhere:                goal-ledger as-of --server {url}",
+        f"Ask it here in another terminal:  {program()} as-of{how_to_find(data, url)}",
+        f"or from elsewhere:                {program()} as-of --server {url}",
         "Ctrl-C stops it.",
     ]
+
+
+def program() -> str:
+    """What to type to start this program again: the way it was started, unless its name does."""
+    started = sys.argv[0]
+    is_named = Path(started).name == NAME
+    return started if is_named and shutil.which(NAME) is None else NAME
 
 
 def how_to_find(data: Path, url: str) -> str:

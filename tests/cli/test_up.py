@@ -1,5 +1,6 @@
 """`up`: one command for the whole system, and one system for a data directory."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from services.cli import settings
 from services.cli.settings import RunningServer
+from services.cli.up import program
 from tests.cli.running import goal_ledger
 from tests.waiting import wait_until
 
@@ -66,3 +68,15 @@ def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> None:
             "stop it, or choose another data directory\n"
         )
         assert settings.read_server_file(tmp_path) is not None
+
+
+def test_what_to_type_is_the_way_it_was_started_unless_the_name_alone_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/goal-ledger", "demo"])
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert program() == ".venv/bin/goal-ledger"
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert program() == "goal-ledger"
+    monkeypatch.setattr(sys, "argv", ["services/cli/__main__.py"])
+    assert program() == "goal-ledger"
