@@ -3,10 +3,13 @@
 
 PYTHON ?= python3
 UV ?= uv
+PROPERTY_EXAMPLES ?= 1500
 BIN := .venv/bin
 READY := .venv/.ready
+# What decides and what is computed: no branch of it may be without a test.
+RULES := services/ledger/domain/*,contracts/goal_contracts/advice.py,contracts/goal_contracts/cadence.py,contracts/goal_contracts/measures.py
 
-.PHONY: demo up test test-faults lint coverage lock clean
+.PHONY: demo up test test-faults properties lint coverage mutation lock clean
 
 demo: $(READY)
 	@exec $(BIN)/goal-ledger demo $(ARGS)
@@ -20,6 +23,11 @@ test: $(READY)
 test-faults: $(READY)
 	@exec $(BIN)/python -m pytest -m faults_long $(ARGS)
 
+# Random lives of an organisation against the model of the rules; it says how many steps it took.
+properties: $(READY)
+	@PROPERTY_EXAMPLES=$(PROPERTY_EXAMPLES) $(BIN)/python -m pytest --timeout 0 \
+	  tests/ledger/domain/test_properties.py $(ARGS)
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -30,6 +38,11 @@ coverage: $(READY)
 	$(BIN)/coverage run -m pytest -m "not faults_long" $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	$(BIN)/coverage report --include='$(RULES)' --fail-under=100
+
+# Every module that decides, unless told otherwise: make mutation MODULE=services/ledger/domain/grading.py
+mutation: $(READY)
+	$(BIN)/python tests/ledger/domain/mutation.py $(MODULE)
 
 $(READY): requirements.lock pyproject.toml contracts/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -193,3 +193,10 @@ def test_a_fork_shows_the_state_and_keeps_what_is_written_to_it() -> None:
 def snapshot_without_answers(scenario: Scenario) -> object:
     scenario.state.answers.clear()
     return snapshot(scenario.state)
+
+
+def test_a_refused_item_names_the_rule_it_broke() -> None:
+    scenario = watched().given(reading(JANUARY, 4))
+    unreasoned = CorrectReading(kpi_id="churn", period=JANUARY, value=Decimal(5))
+    refused = scenario.when(CorrectReadings(corrections=(unreasoned,)))
+    refused.refuses(Reason.REASON_REQUIRED, rule="R14")

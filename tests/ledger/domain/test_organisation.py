@@ -8,10 +8,14 @@ from goal_contracts.commands import (
     ActivateCycle,
     AddComment,
     ChangePolicy,
+    Command,
     DefineUnit,
+    DropKeyResult,
     MoveUnit,
     OpenOrganisation,
+    PublishObjective,
     RenameUnit,
+    RetireKpi,
     RetireUnit,
 )
 from goal_contracts.policy import Policy
@@ -171,3 +175,19 @@ def test_every_goal_takes_comments_each_id_once(goal: str) -> None:
 def test_what_does_not_exist_takes_no_comment(goal: str) -> None:
     said = AddComment(goal=goal, comment_id="c-1", text="hello?")
     company().when(said).refuses(Reason.NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (RenameUnit(unit_id="none", name="x"), "unit"),
+        (ActivateCycle(cycle_id="none"), "cycle"),
+        (PublishObjective(objective_id="none"), "objective"),
+        (DropKeyResult(key_result_id="none"), "key_result"),
+        (RetireKpi(kpi_id="none"), "kpi"),
+    ],
+)
+def test_what_is_not_there_is_named_with_its_kind(command: Command, what: str) -> None:
+    refusal = company().when(command).refuses(Reason.NOT_FOUND)
+    assert refusal.message == f"there is no {what} none"
+    assert refusal.accepted == f"the id of an existing {what}"

@@ -31,7 +31,7 @@ from tests.ledger.domain.commands_drawn import Circumstances
 from tests.ledger.domain.scenario import ORG, day, recorded, snapshot
 from tests.ledger.domain.transitions import Onlooker
 
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "200"))
 FORK_AGAIN_EVERY = 8
 TAKEN: Counter[str] = Counter()
 """How much all of it came to."""

@@ -186,3 +186,25 @@ def test_the_update_lock_holds_for_rescheduling_too() -> None:
     later = move("q1", "2025-07-01", "2025-09-30", "too late")
     scenario.when(later).refuses(Reason.UPDATE_LOCKED)
     scenario.given(StartCycleGrading(cycle_id="q1"))
+
+
+def test_a_check_in_lies_inside_up_to_the_first_and_the_last_instant() -> None:
+    scenario = company().given(
+        plan("c", "custom", "2025-01-01", "2025-03-31"),
+        draft("o", "c"),
+        add("kr"),
+        draft("empty", "c"),
+        PublishObjective(objective_id="o"),
+        ActivateCycle(cycle_id="c"),
+    )
+    scenario.at("2025-03-25").given(
+        check_in("first", 5, on="2025-03-15T00:00:00+00:00"),
+        check_in("last", 6, on="2025-03-20T23:59:59.999999+00:00"),
+    )
+    scenario.given(move("c", "2025-03-15", "2025-03-20", "to the point"))
+    late = scenario.when(move("c", "2025-03-16", "2025-03-20", "too late"))
+    refusal = late.refuses(Reason.EFFECTIVE_OUTSIDE_CYCLE)
+    assert refusal.message == "the check-in first of kr would lie outside"
+    early = scenario.when(move("c", "2025-03-15", "2025-03-19", "too early"))
+    refusal = early.refuses(Reason.EFFECTIVE_OUTSIDE_CYCLE)
+    assert refusal.message == "the check-in last of kr would lie outside"

@@ -223,3 +223,10 @@ def test_the_refusal_of_a_reassignment_leaves_the_count_of_both_units() -> None:
     events_ = scenario.when(ReassignObjective(objective_id="o", unit_id="sales"))
     events_.records(events.ObjectiveReassigned)
     assert scenario.state.objectives_pursued("q1", "sales") == 1
+
+
+def test_a_limit_of_one_lets_the_first_objective_in() -> None:
+    one = replace(BLOCK, unit_objectives_max=1)
+    scenario = planned(one).given(draft("o"))
+    refusal = scenario.when(draft("o-2")).refuses(Reason.COUNT_OUT_OF_BOUNDS)
+    assert refusal.seen == "2 objectives"

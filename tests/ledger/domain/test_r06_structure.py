@@ -137,6 +137,8 @@ def test_a_rewording_carries_what_it_said() -> None:
     )
     assert (reworded.title_was, reworded.title) == ("Win with o", "Win with o")
     assert (reworded.description_was, reworded.description) == ("", "In Europe")
+    again = scenario.when(RewordObjective(objective_id="o", description="In Asia"))
+    assert again.records(events.ObjectiveReworded).description_was == "In Europe"
     reworded = scenario.when(RewordKeyResult(key_result_id="kr", title="Deals won")).records(
         events.KeyResultReworded
     )
@@ -147,6 +149,9 @@ def test_changes_of_contributors_kind_and_weight_carry_what_was() -> None:
     scenario = drafted()
     helped = scenario.when(UPDATES[2]).records(events.ObjectiveContributorsChanged)
     assert (helped.contributors_was, helped.contributors) == ((), ("bob", "eve"))
+    alone = ChangeObjectiveContributors(objective_id="o", contributors=())
+    left = scenario.when(alone).records(events.ObjectiveContributorsChanged)
+    assert left.contributors_was == ("bob", "eve")
     kind = scenario.when(KIND).records(events.ObjectiveKindChanged)
     assert (kind.objective_kind_was, kind.objective_kind) == ("aspirational", "committed")
     weight = scenario.when(STRUCTURAL[5]).records(events.KeyResultReweighted)
@@ -227,3 +232,13 @@ def test_a_draft_may_be_dropped_late_because_it_never_counted(policy: Policy) ->
 def test_a_draft_of_a_cancelled_cycle_stays() -> None:
     scenario = drafted().given(CancelCycle(cycle_id="q1", reason=WHY))
     scenario.when(DropObjective(objective_id="o", reason=WHY)).refuses(Reason.CYCLE_NOT_OPEN)
+
+
+def test_a_goal_that_ended_says_how() -> None:
+    reworded = RewordKeyResult(key_result_id="kr", title="Deals won")
+    alone = drafted().given(DropKeyResult(key_result_id="kr"))
+    refusal = alone.when(reworded).refuses(Reason.GOAL_ENDED)
+    assert (refusal.message, refusal.seen) == ("the key result kr was dropped", "dropped")
+    together = drafted().given(DropObjective(objective_id="o"))
+    refusal = together.when(reworded).refuses(Reason.GOAL_ENDED)
+    assert (refusal.message, refusal.seen) == ("the objective o was dropped", "dropped")

@@ -3,7 +3,23 @@
 from decimal import Decimal
 
 import pytest
-from goal_contracts.commands import RedefineKpi, RetargetKeyResult, RetractCheckIn, RetractReading
+from goal_contracts.commands import (
+    ActivateCycle,
+    CancelCycle,
+    CloseCycle,
+    Command,
+    DropKeyResult,
+    DropObjective,
+    GradeKeyResult,
+    GradeObjective,
+    PublishObjective,
+    RecordRetrospective,
+    RedefineKpi,
+    RetargetKeyResult,
+    RetractCheckIn,
+    RetractReading,
+    StartCycleGrading,
+)
 from goal_contracts.measures import (
     Baseline,
     Count,
@@ -17,6 +33,7 @@ from goal_contracts.measures import (
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Reason
 
+from services.ledger.domain.measure import nature
 from tests.ledger.domain.scenario import (
     METRIC,
     Scenario,
@@ -56,6 +73,18 @@ OTHERS: list[tuple[Measure, Measure]] = [
     (Maintain(unit="%", lower=Decimal(9)), Maintain(unit="%", lower=Decimal(9), upper=Decimal(10))),
     (Baseline(unit="users"), Baseline(unit="visits")),
     (Milestone(), Baseline(unit="users")),
+]
+WORDS: list[tuple[Measure, str]] = [
+    (METRIC, "metric deals rising"),
+    (Metric(unit="days", baseline=Decimal(9), target=Decimal(3)), "metric days falling"),
+    (FOUR, "four_point_metric deals rising"),
+    (LINKED, "kpi_linked kpi/churn falling"),
+    (Maintain(unit="%", lower=Decimal(9)), "maintain % at least"),
+    (Maintain(unit="%", upper=Decimal(9)), "maintain % at most"),
+    (Maintain(unit="%", lower=Decimal(9), upper=Decimal(9)), "maintain % within"),
+    (Count(unit="talks", of=3), "count talks"),
+    (Baseline(unit="users"), "baseline users"),
+    (Milestone(), "milestone"),
 ]
 SAME: list[tuple[Measure, Measure]] = [
     (METRIC, Metric(unit="deals", baseline=Decimal(5), target=Decimal(50))),
@@ -137,3 +166,54 @@ def test_a_followed_kpi_keeps_its_unit_and_direction_once_it_has_readings_inside
     followed.when(redefine(unit="per mille")).refuses(Reason.MEASURE_FIXED)
     followed.when(redefine(direction="higher")).refuses(Reason.MEASURE_FIXED)
     followed.given(redefine(name="Customer churn"))
+
+
+@pytest.mark.parametrize(("measure", "words"), WORDS)
+def test_what_is_fixed_is_said_in_words(measure: Measure, words: str) -> None:
+    assert " ".join(filter(None, nature(measure))) == words
+    assert nature(Milestone()) == ("milestone", "", "")
+    assert nature(Count(unit="talks", of=3))[2] == ""
+
+
+def test_a_refusal_says_how_the_key_result_was_measured_and_now_would_be() -> None:
+    refusal = (
+        running()
+        .given(check_in())
+        .when(RetargetKeyResult(key_result_id="kr", measure=Milestone(), reason="simpler"))
+    ).refuses(Reason.MEASURE_FIXED)
+    assert (refusal.seen, refusal.accepted) == (
+        "milestone",
+        "other numbers for metric deals rising, or a new key result",
+    )
+
+
+def published() -> Scenario:
+    """Following a KPI with a reading inside, in a cycle that runs."""
+    scenario = linked().given(PublishObjective(objective_id="o"), ActivateCycle(cycle_id="q1"))
+    return scenario.given(reading("2025-01-01/2025-01-31"))
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [DropKeyResult(key_result_id="kr", reason="no")],
+        [DropObjective(objective_id="o", reason="no")],
+        [CancelCycle(cycle_id="q1", reason="merger")],
+        [
+            StartCycleGrading(cycle_id="q1"),
+            GradeKeyResult(key_result_id="kr"),
+            GradeObjective(objective_id="o", outcome="missed"),
+            RecordRetrospective(cycle_id="q1", learned="to count"),
+            CloseCycle(cycle_id="q1"),
+        ],
+    ],
+)
+def test_whoever_follows_no_more_keeps_a_kpi_from_nothing(ends: list[Command]) -> None:
+    published().when(redefine(unit="per mille")).refuses(Reason.MEASURE_FIXED)
+    assert published().given(*ends).when(redefine(unit="per mille")).accepted()
+
+
+def test_a_link_is_not_made_by_retargeting() -> None:
+    other = KpiLinked(kpi_id="nps", baseline=Decimal(9), target=Decimal(3))
+    refusal = drafted().given(kpi("nps")).when(retarget(other)).refuses(Reason.NOT_LINKED)
+    assert refusal.accepted == "LinkKeyResultToKpi"

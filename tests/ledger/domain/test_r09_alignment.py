@@ -5,9 +5,13 @@ from goal_contracts import events
 from goal_contracts.commands import (
     ActivateCycle,
     CancelCycle,
+    CarryOverObjective,
     CloseCycle,
     DropKeyResult,
     DropObjective,
+    GradeKeyResult,
+    GradeObjective,
+    PublishObjective,
     RealignObjective,
     StartCycleGrading,
 )
@@ -106,3 +110,26 @@ def test_a_parent_that_ended_since_may_stay_beside_a_new_one() -> None:
     assert realigned.aligned_to_was == ("objective/b",)
     assert realigned.aligned_to == ("objective/b", "objective/a")
     scenario.given(align("c"))
+
+
+def test_a_parent_is_not_published_in_a_closed_cycle_nor_carried_over() -> None:
+    scenario = three(Policy(retrospective_required=False)).given(
+        add("a-kr", "a"),
+        PublishObjective(objective_id="a"),
+        ActivateCycle(cycle_id="y"),
+        plan("y-next", "annual", "2026-01-01", "2026-12-31"),
+        draft("a-2", "y", reason="also"),
+        add("a-2-kr", "a-2", reason="also"),
+        PublishObjective(objective_id="a-2"),
+        CarryOverObjective(objective_id="a-2", carried_to="a-3", cycle_id="y-next"),
+    )
+    carried = scenario.when(align("b", "objective/a-2")).refuses(Reason.ALIGNMENT_CLOSED)
+    assert carried.seen == "carried"
+    scenario.given(
+        StartCycleGrading(cycle_id="y"),
+        GradeKeyResult(key_result_id="a-kr"),
+        GradeObjective(objective_id="a", outcome="missed"),
+        CloseCycle(cycle_id="y"),
+    )
+    closed = scenario.when(align("b", "objective/a")).refuses(Reason.ALIGNMENT_CLOSED)
+    assert closed.seen == "closed"

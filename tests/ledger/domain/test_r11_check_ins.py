@@ -1,5 +1,6 @@
 """R11: check-ins only while active, in grading or reopened; what they say fits the measure."""
 
+from datetime import UTC
 from decimal import Decimal
 
 import pytest
@@ -60,7 +61,7 @@ def test_it_is_not_taken_in_any_other_state() -> None:
 def test_a_published_objective_in_a_planned_cycle_waits() -> None:
     from_plan = running().given(draft("o-2", "q2"), add("kr-2", "o-2"))
     refusal = from_plan.when(check_in(key_result_id="kr-2")).refuses(Reason.CHECK_INS_CLOSED)
-    assert refusal.accepted == "PublishObjective first"
+    assert (refusal.seen, refusal.accepted) == ("draft", "PublishObjective first")
     published = drafted()
     published.given(publish("o"))
     published.when(check_in()).refuses(Reason.CHECK_INS_CLOSED)
@@ -119,7 +120,8 @@ def test_a_value_is_a_number_of_record(measure: Measure, value: str) -> None:
 
 
 def test_a_check_in_says_something() -> None:
-    running().when(check_in(value=None)).refuses(Reason.NOTHING_SAID)
+    refusal = running().when(check_in(value=None)).refuses(Reason.NOTHING_SAID)
+    assert refusal.seen == "nothing"
     scenario = running()
     scenario.given(check_in("a", None, confidence=0), check_in("b", None, status="at_risk"))
     scenario.given(check_in("c", None, note="slow"), check_in("d", 0))
@@ -149,3 +151,9 @@ def test_an_id_belongs_to_one_key_result() -> None:
 def test_an_imported_check_in_keeps_where_it_stood() -> None:
     said = CheckIn(key_result_id="kr", check_in_id="x", value=Decimal(1), provenance="okrs.md:12")
     assert running().when(said).records(events.CheckedIn).provenance == "okrs.md:12"
+
+
+def test_its_moment_is_kept_in_utc_whatever_zone_it_was_given_in() -> None:
+    made = running().when(check_in(on="2025-02-10T10:00:00+02:00")).records(events.CheckedIn)
+    assert made.effective_at.isoformat() == "2025-02-10T08:00:00+00:00"
+    assert made.effective_at.tzinfo is UTC

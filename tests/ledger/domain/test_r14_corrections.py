@@ -61,6 +61,10 @@ def test_a_correction_carries_all_that_was_and_is() -> None:
     assert (corrected.note_was, corrected.note) == ("slow", "fast")
     made = scenario.state.check_ins["kr", "ci"]
     assert corrected.effective_at == made.effective_at
+    again = scenario.when(correct(12, confidence=7, status="on_track", note="fast"))
+    said = again.records(events.CheckInCorrected)
+    assert (said.confidence_was, said.confidence) == (None, 7)
+    assert (said.status_was, said.status) == (None, "on_track")
     assert counted(scenario) == 12
     assert made.said.value == 10
 
@@ -103,7 +107,8 @@ def test_a_correction_says_as_much_as_a_check_in() -> None:
     confident = running(Policy(confidence_required=True)).given(check_in(confidence=3))
     confident.when(correct(12)).refuses(Reason.CONFIDENCE_REQUIRED)
     milestone = running(Policy(), Milestone()).given(check_in(value=1))
-    milestone.when(correct(2)).refuses(Reason.VALUE_DOES_NOT_FIT)
+    refusal = milestone.when(correct(2)).refuses(Reason.VALUE_DOES_NOT_FIT)
+    assert (refusal.seen, refusal.accepted) == ("2", "1 or 0")
 
 
 def test_anyone_may_correct_unless_the_policy_leaves_it_to_the_author() -> None:

@@ -1,6 +1,6 @@
 """R16: the computed score in steps of 0.01; adjusted only with a reason, both kept."""
 
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -95,6 +95,8 @@ def test_another_score_needs_a_reason_and_both_are_kept() -> None:
     adjusted = reached("37").when(grade("0.5", reason="a late deal"))
     graded = adjusted.records(events.KeyResultGraded)
     assert (graded.score, graded.score_computed) == (Decimal("0.5"), Decimal("0.37"))
+    whole = reached("37").when(grade("1", reason="a late deal"))
+    assert whole.records(events.KeyResultGraded).score == 1
     assert reached("37").when(grade("0.370")).records(events.KeyResultGraded)
 
 
@@ -166,7 +168,7 @@ def test_before_anything_was_due_what_is_maintained_needs_a_score() -> None:
     scenario = drafted(Policy(), Maintain(unit="%", lower=Decimal(99))).at("2025-01-07")
     scenario.given(PublishObjective(objective_id="o"), ActivateCycle(cycle_id="q1"))
     scenario.given(check_in(value=100), StartCycleGrading(cycle_id="q1"))
-    scenario.when(grade()).refuses(Reason.SCORE_INVALID)
+    assert scenario.when(grade()).refuses(Reason.SCORE_INVALID).seen == "none"
     graded = scenario.when(grade("0.9")).records(events.KeyResultGraded)
     assert (graded.score, graded.score_computed) == (Decimal("0.9"), None)
     scenario.at("2025-01-08T00:00:00+00:00")
@@ -282,3 +284,19 @@ def test_only_what_is_pursued_and_counts_is_judged() -> None:
     scenario.when(grade(key_result_id="kr-2")).refuses(Reason.NOT_MEASURABLE, rule="R16")
     late = GradeObjective(objective_id="late", outcome="missed")
     scenario.when(late).refuses(Reason.NOT_MEASURABLE, rule="R16")
+
+
+def test_halves_of_a_mean_go_to_even_whatever_rounding_is_usual_here() -> None:
+    scenario = running().given(add("kr-2", reason="also")).at("2025-04-02")
+    scenario.given(
+        StartCycleGrading(cycle_id="q1"),
+        grade("0.34", reason="seen"),
+        grade("0.35", "kr-2", reason="seen"),
+    )
+    with localcontext(rounding=ROUND_UP):
+        judged = scenario.when(judge()).records(events.ObjectiveGraded)
+    assert judged.score_computed == Decimal("0.34")
+
+
+def test_before_anything_is_scored_nothing_was_seen() -> None:
+    assert in_grading().when(judge()).refuses(Reason.SCORE_INVALID).seen == "none"

@@ -60,6 +60,12 @@ def test_a_refusal_names_five_of_many() -> None:
     )
     refusal = scenario.when(CLOSE).refuses(Reason.NOT_ALL_SCORED)
     assert refusal.seen == "kr, kr-1, kr-2, kr-3, kr-4, …"
+    refusal = (
+        scenario.given(GradeKeyResult(key_result_id="kr"))
+        .when(CLOSE)
+        .refuses(Reason.NOT_ALL_SCORED)
+    )
+    assert refusal.seen == "kr-1, kr-2, kr-3, kr-4, kr-5"
 
 
 def test_every_objective_has_an_outcome() -> None:
@@ -89,7 +95,8 @@ def test_people_look_back_unless_the_policy_spares_them() -> None:
             GradeKeyResult(key_result_id="kr"), GradeObjective(objective_id="o", outcome="missed")
         )
 
-    without(Policy()).when(CLOSE).refuses(Reason.RETROSPECTIVE_MISSING)
+    refusal = without(Policy()).when(CLOSE).refuses(Reason.RETROSPECTIVE_MISSING)
+    assert refusal.seen == "none"
     without(Policy(retrospective_required=False)).when(CLOSE).records(events.CycleClosed)
 
 
@@ -136,10 +143,15 @@ def test_a_cycle_closes_under_the_policy_it_was_activated_under() -> None:
 def test_a_retrospective_says_something_and_the_same_again_does_nothing() -> None:
     scenario = running()
     empty = RecordRetrospective(cycle_id="q1")
-    scenario.when(empty).refuses(Reason.NOTHING_SAID, rule="R18")
+    refusal = scenario.when(empty).refuses(Reason.NOTHING_SAID, rule="R18")
+    assert refusal.seen == "nothing"
     scenario.when(LEARNED).records(events.RetrospectiveRecorded)
     scenario.when(LEARNED).does_nothing()
-    scenario.given(RecordRetrospective(cycle_id="q1", celebrate="the first deal"))
+    whole = RecordRetrospective(
+        cycle_id="q1", went_well="a", did_not_go_well="b", learned="c", celebrate="d"
+    )
+    recorded = scenario.when(whole).records(events.RetrospectiveRecorded)
+    assert (recorded.went_well, recorded.did_not_go_well) == ("a", "b")
     assert len(scenario.state.cycle("q1").retrospectives) == 2
 
 

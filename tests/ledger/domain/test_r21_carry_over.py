@@ -29,6 +29,7 @@ from goal_contracts.measures import (
 )
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Reason
+from msgspec.structs import replace
 
 from tests.ledger.domain.scenario import (
     METRIC,
@@ -257,3 +258,46 @@ def test_and_as_many_as_the_policy_there_allows() -> None:
 def test_a_carried_objective_owes_nothing_to_its_closing() -> None:
     scenario = in_grading(Policy(retrospective_required=False)).given(CARRY)
     scenario.given(CloseCycle(cycle_id="q1"))
+
+
+def test_where_several_parents_are_allowed_all_that_enclose_it_stay() -> None:
+    scenario = planned(Policy(parents="many")).given(
+        draft("one", "y"), draft("two", "y"), draft("o", aligned_to=("objective/one",))
+    )
+    both = ("objective/one", "objective/two")
+    scenario.given(add("kr"), RealignObjective(objective_id="o", aligned_to=both))
+    scenario.given(PublishObjective(objective_id="o"), ActivateCycle(cycle_id="q1"))
+    assert scenario.when(CARRY).records(*THREE)[1].aligned_to == both
+
+
+def test_it_is_the_same_objective_in_every_word() -> None:
+    scenario = planned().given(
+        replace(
+            draft("o", objective_kind="committed"),
+            description="In Europe",
+            contributors=("bob", "eve"),
+        ),
+        add("kr"),
+        PublishObjective(objective_id="o"),
+        ActivateCycle(cycle_id="q1"),
+    )
+    again = scenario.when(CARRY).records(*THREE)[1]
+    assert (again.objective_kind, again.description, again.contributors) == (
+        "committed",
+        "In Europe",
+        ("bob", "eve"),
+    )
+
+
+@pytest.mark.parametrize(("objective_owner", "key_result_owner"), [("ops", "ann"), ("ann", "ops")])
+def test_its_owners_are_judged_by_the_policy_of_the_other_cycle(
+    objective_owner: str, key_result_owner: str
+) -> None:
+    scenario = planned(Policy(owner_may_be_team=True)).given(
+        draft("o", owner=objective_owner),
+        add("kr", owner=key_result_owner),
+        PublishObjective(objective_id="o"),
+        ActivateCycle(cycle_id="q1"),
+        ChangePolicy(policy=Policy()),
+    )
+    assert scenario.when(CARRY).refuses(Reason.OWNER_IS_TEAM).seen == "ops"

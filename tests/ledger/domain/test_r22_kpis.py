@@ -90,6 +90,9 @@ def test_a_reading_keeps_the_version_in_force_on_its_last_day() -> None:
     scenario.given(redefine("2025-03-02", description="late"))
     corrected = scenario.when(correct).records(events.KpiReadingCorrected)
     assert corrected.definition_version == 1
+    scenario.given(redefine("2025-03-03", description="later"))
+    second = reading("2025-02-03/2025-03-01")
+    assert scenario.when(second).records(events.KpiReadingRecorded).definition_version == 2
 
 
 def test_retargeting_leaves_what_is_not_given() -> None:
@@ -113,7 +116,9 @@ def test_retargeting_leaves_what_is_not_given() -> None:
     ],
 )
 def test_a_band_is_not_empty(bands: KpiBands) -> None:
-    company().when(kpi(bands=bands)).refuses(Reason.DEFINITION_INVALID)
+    refusal = company().when(kpi(bands=bands)).refuses(Reason.DEFINITION_INVALID)
+    which = "warning" if bands.healthy.low is None else "healthy"
+    assert refusal.message == f"the {which} band is empty"
     watched().when(retarget(bands=bands)).refuses(Reason.DEFINITION_INVALID)
     watched().when(redefine("2025-03-01", bands=bands)).refuses(Reason.DEFINITION_INVALID)
 
@@ -137,7 +142,8 @@ def test_a_retired_kpi_takes_no_readings_and_no_definitions() -> None:
     missed = RecordMissedReading(kpi_id="churn", period="2025-02-01/2025-02-28")
     scenario.when(missed).refuses(Reason.KPI_RETIRED)
     scenario.when(redefine("2025-03-01", unit="x")).refuses(Reason.KPI_RETIRED)
-    scenario.when(retarget(target=Decimal(3))).refuses(Reason.KPI_RETIRED)
+    refusal = scenario.when(retarget(target=Decimal(3))).refuses(Reason.KPI_RETIRED)
+    assert refusal.seen == "retired"
     scenario.when(OPEN).refuses(Reason.KPI_RETIRED)
 
 
@@ -199,8 +205,10 @@ def test_a_recovery_objective_is_named_and_exists() -> None:
     def reviewed() -> Scenario:
         return drafted(Policy()).given(kpi(), OPEN)
 
-    reviewed().when(close("recovery_objective")).refuses(Reason.REVIEW_INVALID)
-    reviewed().when(close("fix", objective_id="o")).refuses(Reason.REVIEW_INVALID)
+    unnamed = reviewed().when(close("recovery_objective")).refuses(Reason.REVIEW_INVALID)
+    assert unnamed.seen == "recovery_objective, no objective"
+    named = reviewed().when(close("fix", objective_id="o")).refuses(Reason.REVIEW_INVALID)
+    assert named.seen == "fix, o"
     unknown = close("recovery_objective", objective_id="none")
     reviewed().when(unknown).refuses(Reason.NOT_FOUND)
     reviewed().given(close("recovery_objective", objective_id="o"))

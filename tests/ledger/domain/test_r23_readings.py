@@ -116,7 +116,8 @@ def test_a_retracted_reading_may_be_recorded_anew() -> None:
     scenario = watched().given(reading())
     assert scenario.when(RETRACT).records(events.KpiReadingRetracted).value_was == 5
     scenario.when(RETRACT).does_nothing()
-    scenario.when(correct()).refuses(Reason.ALREADY_RETRACTED)
+    refusal = scenario.when(correct()).refuses(Reason.ALREADY_RETRACTED)
+    assert refusal.accepted == "RecordReading"
     scenario.when(reading(value=7)).records(events.KpiReadingRecorded)
     scenario.given(correct("8"), RETRACT)
 
@@ -140,7 +141,8 @@ def test_a_period_without_a_reading_was_missed() -> None:
     assert (missed.source, missed.effective_at.day) == ("billing", 31)
     scenario.when(MISSED).does_nothing()
     scenario.given(reading())
-    scenario.when(MISSED).refuses(Reason.READING_EXISTS)
+    refusal = scenario.when(MISSED).refuses(Reason.READING_EXISTS)
+    assert (refusal.seen, refusal.accepted) == ("missed", "5, or CorrectReading")
 
 
 def test_one_whose_reading_was_retracted_was_missed_too() -> None:

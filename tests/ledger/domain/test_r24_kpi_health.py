@@ -119,6 +119,9 @@ def test_of_two_sources_the_one_recorded_last_counts() -> None:
     scenario.when(correct(JANUARY, 3)).records(CORRECTED)
     back = RetractReading(kpi_id="churn", period=JANUARY, source="survey", reason="a guess")
     assert scenario.when(back).records(RETRACTED, KpiHealthChanged)[1].health == "healthy"
+    named_before = watched().given(reading(JANUARY, GOOD))
+    changed = named_before.when(reading(JANUARY, POOR, source="audit")).accepted()[1]
+    assert isinstance(changed, KpiHealthChanged)
 
 
 def test_a_correction_changes_the_health() -> None:
@@ -131,6 +134,7 @@ def test_after_a_retraction_the_reading_before_counts() -> None:
     scenario = watched().given(reading(JANUARY, POOR), reading(FEBRUARY, GOOD))
     changed = scenario.when(retract(FEBRUARY)).records(RETRACTED, KpiHealthChanged)[1]
     assert (changed.health, changed.period) == ("warning", JANUARY)
+    assert changed.effective_at == day("2025-01-31T23:59:59.999999+00:00")
     gone = scenario.when(retract(JANUARY)).records(RETRACTED, KpiHealthChanged)[1]
     assert (gone.health, gone.period) == ("no_data", None)
     assert gone.effective_at == day("2025-01-31T23:59:59.999999+00:00")
@@ -161,6 +165,14 @@ def test_a_missed_reading_says_nothing_until_a_later_one_comes() -> None:
     late = scenario.when(reading(FEBRUARY, GOOD)).records(RECORDED, KpiHealthChanged)[1]
     assert late.health == "healthy"
     scenario.when(retract(FEBRUARY)).records(RETRACTED, KpiHealthChanged)
+    assert scenario.state.kpi("churn").health == "no_data"
+
+
+def test_without_any_reading_a_missed_one_changes_nothing() -> None:
+    scenario = watched()
+    scenario.when(RecordMissedReading(kpi_id="churn", period=JANUARY)).records(
+        events.KpiReadingMissed
+    )
     assert scenario.state.kpi("churn").health == "no_data"
 
 

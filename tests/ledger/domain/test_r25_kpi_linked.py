@@ -176,3 +176,9 @@ def test_r8_values_keep_their_scale_also_when_the_kpi_has_changed_its_unit_meanw
     )
     scenario.when(unlink(per_cent)).refuses(Reason.MEASURE_FIXED)
     scenario.given(unlink(METRIC))
+
+
+def test_only_what_is_linked_is_unlinked_and_while_the_structure_may_change() -> None:
+    assert watched().when(unlink()).refuses(Reason.NOT_LINKED).seen == "metric"
+    locked = running(Policy(structure_lock_days=60)).given(kpi(unit="deals"), link())
+    locked.at("2025-03-20").when(unlink()).refuses(Reason.STRUCTURE_LOCKED)

@@ -110,6 +110,7 @@ def test_a_fact_has_the_same_id_however_often_it_is_noticed() -> None:
     early, late = facts(scenario, day("2025-03-11")), facts(scenario, day("2025-05-01"))
     assert early == late[:1]
     assert early[0][0].startswith("missed-churn-2025-02-28-")
+    assert len(early[0][0]) == len("missed-churn-2025-02-28-") + 12
     assert len({command_id for command_id, _ in late}) == 2
 
 
@@ -154,6 +155,8 @@ def test_the_first_full_period_after_a_day(
         ("monthly", ["2025-01-15/2025-02-14", "2025-02-15/2025-03-14", "2025-03-15/2025-04-14"]),
         ("monthly", ["2025-01-31/2025-01-31", "2025-02-28/2025-02-28", "2025-03-31/2025-03-31"]),
         ("monthly", ["2025-01-30/2025-01-30", "2025-02-28/2025-02-28"]),
+        ("monthly", ["2025-01-15/2025-01-15", "2025-02-15/2025-02-15"]),
+        ("monthly", ["2025-01-28/2025-02-27", "2025-02-28/2025-03-27", "2025-03-28/2025-04-27"]),
         ("monthly", ["2025-01-01/2025-03-31", "2025-02-01/2025-04-30"]),
         ("quarterly", ["2024-11-01/2025-01-31", "2025-02-01/2025-04-30"]),
         ("yearly", ["2023-03-01/2024-02-29", "2024-03-01/2025-02-28", "2025-03-01/2026-02-28"]),
@@ -175,6 +178,24 @@ def test_after_another_frequency_came_the_periods_begin_anew() -> None:
         )
     )
     assert due(scenario, "2025-12-01") == ["2025-04-01/2025-06-30", "2025-07-01/2025-09-30"]
+
+
+def test_a_frequency_holds_for_the_period_that_begins_under_it() -> None:
+    scenario = watched().at("2025-02-01").given(reading(JANUARY))
+    scenario.given(
+        RedefineKpi(
+            kpi_id="churn",
+            definition=definition(frequency="quarterly"),
+            effective_on=day("2025-02-02").date(),
+        )
+    )
+    assert due(scenario, "2025-03-25") == [FEBRUARY]
+
+
+def test_what_was_missed_goes_before_what_was_read_for_longer_and_ends_with_it() -> None:
+    scenario = watched().at("2025-05-01").given(reading("2025-01-01/2025-02-28"))
+    scenario.given(RecordMissedReading(kpi_id="churn", period=FEBRUARY))
+    assert due(scenario, "2025-05-01") == [MARCH]
 
 
 def test_another_source_does_not_help() -> None:

@@ -195,6 +195,9 @@ def test_what_is_longer_than_a_number_of_record_is_no_value() -> None:
     scenario.when(base("1e-18")).records(KpiReadingRecorded)
     scenario.given(correct("all", "0.01"))
     assert value(scenario) == Decimal("1e20")
+    total = watched(formula=Sum(of=("lost", "all"))).given(base(1))
+    total.when(lost("1" + "0" * 22)).records(KpiReadingRecorded)
+    assert value(total) is None
 
 
 def test_correcting_a_source_corrects_what_is_computed() -> None:
@@ -310,6 +313,17 @@ def test_what_is_there_already_is_computed_at_once() -> None:
     scenario.when(computed()).does_nothing()
 
 
+def test_what_is_computed_at_once_comes_in_the_order_in_which_the_periods_end() -> None:
+    quarter = "2025-01-01/2025-03-31"
+    scenario = sources().given(
+        lost(5, quarter), base(10, quarter), lost(1, FEBRUARY), base(10, FEBRUARY)
+    )
+    _, first, second = scenario.when(computed()).accepted()
+    assert isinstance(first, KpiReadingRecorded)
+    assert isinstance(second, KpiReadingRecorded)
+    assert (first.period, second.period) == (FEBRUARY, quarter)
+
+
 def test_what_is_computed_at_once_is_judged_once() -> None:
     bands = KpiBands(healthy=Band(high=Decimal(10)), warning=Band(high=Decimal(20)))
     scenario = sources().given(lost(5), base(10), lost(1, FEBRUARY), base(10, FEBRUARY))
@@ -396,3 +410,14 @@ def test_a_retired_computed_kpi_takes_nothing_new_and_is_kept_right() -> None:
     scenario.when(base(10, FEBRUARY)).records(KpiReadingRecorded)
     scenario.given(correct("lost", 6))
     assert value(scenario) == 60
+
+
+def test_a_kpi_is_noted_once_with_each_of_its_sources() -> None:
+    scenario = watched().given(redefine("share", formula=PERCENT, name="Share"))
+    assert scenario.state.dependent_ids == {"lost": ("share",), "all": ("share",)}
+
+
+def test_a_factor_of_0_is_seen() -> None:
+    nothing = Ratio(numerator="lost", denominator="all", factor=Decimal(0))
+    refusal = sources().when(computed(formula=nothing)).refuses(Reason.FORMULA_INVALID)
+    assert refusal.seen == "0"

@@ -31,6 +31,7 @@ def utc(*parts: int) -> datetime:
 def test_a_day_begins_at_local_midnight() -> None:
     assert start_of_day(date(2025, 7, 1), "Europe/Berlin") == utc(2025, 6, 30, 22)
     assert end_of_day(date(2025, 7, 1), "Europe/Berlin") == utc(2025, 7, 1, 22) - TICK
+    assert start_of_day(date(2025, 7, 1), "Europe/Berlin").tzinfo is UTC
 
 
 def test_the_day_the_clock_changes_is_shorter_or_longer() -> None:
@@ -75,8 +76,9 @@ def test_a_period_is_two_days_in_order() -> None:
     ],
 )
 def test_anything_else_is_no_period(period: str) -> None:
-    with raises(Reason.PERIOD_INVALID):
+    with raises(Reason.PERIOD_INVALID) as refused:
         days_of_period(period)
+    assert refused.value.accepted.endswith(": 2022-01-01/2022-01-31")
 
 
 def test_months_go_over_the_year() -> None:

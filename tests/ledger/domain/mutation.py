@@ -1,0 +1,139 @@
+"""Change the rules a little, one change at a time, and see a test fail for each: `make mutation`.
+
+Works on a copy of the tree outside the repository. Each changed function is run by the tests that
+reach it, without the drawn sequences of test_properties. A change that no test notices has to be
+in surviving_mutants.md, under its module and with the reason why nobody could notice it.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import libcst
+from libcst import matchers
+from mutmut.__main__ import cli
+from mutmut.configuration import config
+from mutmut.mutation import mutators
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+
+ROOT = Path(__file__).resolve().parents[3]
+EXPLAINED = Path(__file__).with_name("surviving_mutants.md")
+MODULES = (
+    "contracts/goal_contracts/advice.py",
+    "contracts/goal_contracts/cadence.py",
+    "contracts/goal_contracts/measures.py",
+    "services/ledger/domain/*.py",
+)
+# mutmut names a module after its path, so the language stands beside the services in the copy.
+FOLDERS = {"services": "services", "contracts/goal_contracts": "goal_contracts", "tests": "tests"}
+IN_COPY = "--in-copy"
+# What mutmut calls killed: a test failed, the time was up, or the process gave up.
+KILLED = {1, 3, -24, 24, 152, 255, -9, -11, 36}
+
+
+def main(patterns: list[str]) -> int:
+    """Mutate the modules of a copy of the tree; 1 if a change survives without an explanation."""
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        copy_into(Path(folder))
+        begun = [sys.executable, __file__, IN_COPY, *(patterns or MODULES)]
+        environment = {**os.environ, "PYTHONPATH": "."}
+        return subprocess.run(begun, cwd=folder, env=environment, check=False).returncode
+
+
+def copy_into(folder: Path) -> None:
+    ignore = shutil.ignore_patterns("__pycache__")
+    for source, target in FOLDERS.items():
+        shutil.copytree(ROOT / source, folder / target, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    # mutmut changes nothing that is decorated, and a cache would answer in place of what it did.
+    for module in (folder / "services/ledger/domain").glob("*.py"):
+        module.write_text(re.sub(r"^@lru_cache.*\n", "", module.read_text(), flags=re.MULTILINE))
+
+
+def as_copied(pattern: str) -> str:
+    return pattern.removeprefix("contracts/")
+
+
+def mutate_here(patterns: list[str]) -> int:
+    """Run mutmut in the copy, with its kinds of changes less those that change no rule."""
+    config().only_mutate = [as_copied(pattern) for pattern in patterns]
+    instead = {mutators.operator_string: word, mutators.operator_match: case}
+    kinds = mutators.mutation_operators
+    assert isinstance(kinds, list)
+    kinds[:] = [(node, instead.get(change, change)) for node, change in kinds]
+    cli(["run", "--max-children", str(os.cpu_count())], standalone_mode=False)
+    return report()
+
+
+def word(node: libcst.BaseString) -> Iterator[libcst.BaseString]:
+    """No sentences: how they are worded is nobody's rule."""
+    if isinstance(node, libcst.SimpleString) and " " not in node.value:
+        yield from mutators.operator_string(node)
+
+
+def case(node: libcst.Match) -> Iterator[libcst.CSTNode]:
+    """Not the case that cannot be: without it nothing happens, which is as impossible."""
+    for changed, left_out in zip(mutators.operator_match(node), node.cases, strict=False):
+        if not matchers.findall(left_out.body, matchers.Name("assert_never")):
+            yield changed
+
+
+def report() -> int:
+    explained = explanations()
+    unexplained = 0
+    for meta in sorted(Path("mutants").rglob("*.py.meta")):
+        path = str(meta.relative_to("mutants")).removesuffix(".meta")
+        codes: dict[str, int | None] = json.loads(meta.read_text())["exit_code_by_key"]
+        if not codes:
+            continue
+        alive = [name for name, code in codes.items() if code not in KILLED]
+        unknown = 0
+        for name in alive:
+            function, _ = orig_function_and_class_names_from_key(name)
+            change = changed_lines(get_diff_for_mutant(name, path=path))
+            if change not in explained.get((path, function), ""):
+                unknown += 1
+                sys.stdout.write(f"\n{path} {function}\n{change}\n")
+        sys.stdout.write(
+            f"\n{path}: {len(codes)} mutants, {len(codes) - len(alive)} killed, "
+            f"{len(alive)} survived, {len(alive) - unknown} of them explained\n"
+        )
+        unexplained += unknown
+    return 1 if unexplained else 0
+
+
+def explanations() -> dict[tuple[str, str], str]:
+    """What surviving_mutants.md says by module and function."""
+    found = {}
+    for path, section in _parts("## ", EXPLAINED.read_text()):
+        for function, text in _parts("### ", section):
+            found[as_copied(path), function] = text
+    return found
+
+
+def _parts(mark: str, text: str) -> Iterator[tuple[str, str]]:
+    """Heading and text of each section."""
+    for section in re.split(f"^{mark}", text, flags=re.MULTILINE)[1:]:
+        heading, _, rest = section.partition("\n")
+        yield heading.strip("` "), rest
+
+
+def changed_lines(diff: str) -> str:
+    return "\n".join(
+        line
+        for line in diff.splitlines()
+        if line.startswith(("-", "+")) and not line.startswith(("---", "+++"))
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [IN_COPY]:
+        sys.exit(mutate_here(sys.argv[2:]))
+    sys.exit(main(sys.argv[1:]))
