@@ -171,7 +171,7 @@ def decode_event(position: int, payload: bytes) -> Recorded:
             reason=envelope.reason,
             provenance=envelope.provenance,
         )
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         message = f"the event at position {position} cannot be read: {error}"
         raise UndecodableEvent(message) from error
 
@@ -210,7 +210,7 @@ def decode_message(payload: bytes) -> CommandMessage:
     """The outer part of a command; Refusal(MALFORMED) when it is not one."""
     try:
         return _message.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Refusal(
             Reason.MALFORMED,
             f"the command message cannot be read: {error}",
@@ -230,7 +230,7 @@ def decode_command(message: CommandMessage) -> Command:
         )
     try:
         return decoder.decode(message.data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Refusal(
             Reason.MALFORMED, f"{message.type} cannot be read: {error}", seen=message.type
         ) from error

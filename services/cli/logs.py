@@ -1,10 +1,22 @@
 """How the services and the supervisor write their log: JSON, or in colour on a terminal."""
 
+import contextlib
 import logging
 import sys
 from typing import Any
 
 import structlog
+
+
+class QuietLogger:
+    """Writes to standard error and never fails: a full disk must not end what is being logged."""
+
+    def msg(self, line: str) -> None:
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def configure(*, warnings_only: bool = False) -> None:
@@ -25,6 +37,6 @@ def configure(*, warnings_only: bool = False) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.WARNING if warnings_only else logging.INFO
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: QuietLogger(),
         cache_logger_on_first_use=True,
     )

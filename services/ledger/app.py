@@ -102,8 +102,8 @@ async def serving(
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             failures.append(error)
-            log.error("ledger_stops", why=f"{type(error).__name__}: {error}")
             stop()
+            log.error("ledger_stops", why=f"{type(error).__name__}: {error}")
 
     async def unsafe(differences: tuple[Difference, ...]) -> None:
         if differences:

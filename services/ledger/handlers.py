@@ -10,6 +10,7 @@ from goal_contracts import codec, commands, fields, subjects
 from goal_contracts.replies import Reason, Refusal, Refused
 
 from services.ledger.roles import Roles
+from services.ledger.timekeeper import ACTOR
 from services.ledger.writer import Request
 
 CLOCK_SKEW_MAX_S: Final = 5.0
@@ -44,6 +45,7 @@ def read_request(
     try:
         organisation_id, actor, name = subjects.parse_command(subject)
         _require_ids(organisation_id, actor)
+        _refuse_own_name(actor)
         message = codec.decode_message(payload)
         command_id = message.id
         _require_name(message, name)
@@ -84,6 +86,16 @@ def _require_ids(*tokens: str) -> None:
                 seen=token,
                 accepted=fields.ID_PATTERN,
             )
+
+
+def _refuse_own_name(actor: str) -> None:
+    if actor == ACTOR:
+        raise Refusal(
+            Reason.NOT_PERMITTED,
+            f"{ACTOR} is who the ledger itself is in the record",
+            seen=actor,
+            accepted="another actor",
+        )
 
 
 def _require_name(message: codec.CommandMessage, name: str) -> None:

@@ -133,9 +133,9 @@ class Writer:
             decided = [(waiting, None) for waiting in group]
         for waiting, reply in decided:
             self._waiting.task_done()
-            _log_outcome(waiting.request, reply)
             if reply is not None:
                 await waiting.reply(reply)
+            _log_outcome(waiting.request, reply)
         return group[len(decided) :]
 
     async def _commit(

@@ -119,8 +119,8 @@ class Projections:
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
                 self._failure = error
-                log.error("projections_stop", why=f"{type(error).__name__}: {error}")
                 stop()
+                log.error("projections_stop", why=f"{type(error).__name__}: {error}")
 
         self._following = asyncio.create_task(self.feed.run(), name="feed")
         self._following.add_done_callback(ended)

@@ -93,6 +93,10 @@ def test_a_broken_event_is_named_by_its_position(broken: bytes) -> None:
         (b'{"id":"a b","type":"CheckIn","data":{}}', Reason.MALFORMED),
         (b'{"id":"c","type":"CheckIn","data":{}}', Reason.MALFORMED),
         (b'{"id":"c","type":"CheckIn","data":{},"extra":1}', Reason.MALFORMED),
+        (
+            b'{"id":"c","type":"CheckIn","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            Reason.MALFORMED,
+        ),
         (b'{"id":"c","type":"Undo","data":{}}', Reason.UNKNOWN_COMMAND),
         (
             b'{"id":"c","type":"PublishObjective","data":{"objective_id":"o","force":true}}',

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import nats
@@ -186,6 +188,50 @@ async def test_the_whole_service_starts_answers_and_stops(
         return False
 
     await eventually(nobody_answers)
+
+
+@pytest.mark.usefixtures("served")
+async def test_nobody_passes_for_the_ledger_itself(
+    nats_client: Client, organisation_id: str
+) -> None:
+    message = codec.command_message(OpenOrganisation(name="Acme"), command_id="c-1")
+    subject = subjects.command(organisation_id, "ledger", message.type)
+    answer = await nats_client.request(subject, codec.encode(message), timeout=5)
+    reply = codec.decode_reply(answer.data)
+    assert isinstance(reply, Refused)
+    assert reply.reason is Reason.NOT_PERMITTED
+
+
+@pytest.fixture
+def full_disk() -> Iterator[BinaryIO]:
+    """A file whose every write says that the disk is full."""
+    with Path("/dev/full").open("wb") as file:
+        yield file
+
+
+async def test_a_log_file_that_cannot_be_written_stops_nobody(
+    own_nats_server: NatsServer, organisation_id: str, full_disk: BinaryIO
+) -> None:
+    ledger = await asyncio.create_subprocess_exec(
+        *GOAL_LEDGER,
+        "ledger",
+        *("--server", own_nats_server.url, "--monitor", own_nats_server.monitor_url),
+        stderr=full_disk,
+    )
+    client = await nats.connect(own_nats_server.url)
+
+    async def opened() -> bool:
+        with contextlib.suppress(nats.errors.NoRespondersError):
+            await ask(client, organisation_id, OpenOrganisation(name="Acme"))
+            return True
+        return False
+
+    await eventually(opened, timeout_s=30)
+    unit = DefineUnit(unit_id="team", name="Team", unit_kind="team")
+    assert isinstance(await ask(client, organisation_id, unit, "unit"), Accepted)
+    ledger.terminate()
+    assert await asyncio.wait_for(ledger.wait(), 20) == 0
+    await client.close()
 
 
 async def test_told_to_stop_it_answers_every_command_it_took(

@@ -87,8 +87,13 @@ def test_a_ceiling_may_be_one_or_two() -> None:
 
 
 def test_a_policy_number_that_is_no_number_of_record_is_refused() -> None:
-    policy = Policy(progress_ceiling=Decimal("NaN"))
-    company().when(ChangePolicy(policy=policy)).refuses(Reason.NUMBER_OUT_OF_RANGE)
+    for policy, where in (
+        (Policy(progress_ceiling=Decimal("NaN")), "policy.progress_ceiling"),
+        (Policy(bands=(Decimal("0.4"), Decimal("NaN"))), "policy.bands[1]"),
+    ):
+        refused = company().when(ChangePolicy(policy=policy))
+        refusal = refused.refuses(Reason.NUMBER_OUT_OF_RANGE)
+        assert refusal.message == f"{where} is not a number of record"
 
 
 def test_a_running_cycle_keeps_the_policy_it_was_activated_under() -> None:

@@ -102,7 +102,8 @@ AT_ONCE = PlanCycle(
 
 
 def test_planning_may_be_skipped_only_where_the_policy_lets_it() -> None:
-    company().when(AT_ONCE).refuses(Reason.CYCLE_MOVE_NOT_ALLOWED)
+    refusal = company().when(AT_ONCE).refuses(Reason.CYCLE_MOVE_NOT_ALLOWED)
+    assert refusal.seen == "activate"
     lenient = company(Policy(skip_planning=True))
     _, activated = lenient.when(AT_ONCE).records(events.CyclePlanned, events.CycleActivated)
     assert activated.policy == lenient.state.policy

@@ -208,3 +208,23 @@ def test_a_check_in_lies_inside_up_to_the_first_and_the_last_instant() -> None:
     early = scenario.when(move("c", "2025-03-15", "2025-03-19", "too early"))
     refusal = early.refuses(Reason.EFFECTIVE_OUTSIDE_CYCLE)
     assert refusal.message == "the check-in last of kr would lie outside"
+
+
+@pytest.mark.parametrize(
+    ("kind", "start_on", "end_on", "accepted"),
+    [
+        ("monthly", "2025-02-02", "2025-03-01", "a start on the first of a month"),
+        (
+            "quarterly",
+            "2025-02-01",
+            "2025-04-30",
+            "a start on the first of a month, every 3 months from month 1",
+        ),
+        ("quarterly", "2025-01-01", "2025-06-30", "2025-01-01 to 2025-03-31"),
+    ],
+)
+def test_a_refusal_says_which_days_would_do(
+    kind: Any, start_on: str, end_on: str, accepted: str
+) -> None:
+    refused = company().when(plan("c", kind, start_on, end_on))
+    assert refused.refuses(Reason.CYCLE_DATES_INVALID).accepted == accepted

@@ -5,6 +5,7 @@ from goal_contracts import events
 from goal_contracts.commands import (
     Command,
     DefineKpi,
+    DefineUnit,
     OpenKpiReview,
     ReassignKeyResult,
     ReassignKpi,
@@ -83,3 +84,17 @@ def test_retiring_a_unit_leaves_its_goals_as_they_were() -> None:
     scenario = drafted().given(RetireUnit(unit_id="sales"))
     assert scenario.state.objective("o").unit_id == "sales"
     scenario.given(add("kr-2"), ReassignObjective(objective_id="o", owner="bob"))
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [draft("o-2", owner="eve"), add("kr-2", owner="eve"), kpi("nps")],
+    ids=["o", "kr", "kpi"],
+)
+def test_a_new_team_takes_no_id_that_is_accountable_for_a_goal(goal: Command) -> None:
+    owner = "ann" if isinstance(goal, DefineKpi) else "eve"
+    owned = planned().given(draft("o", owner="bob"))
+    scenario = owned.given(goal)
+    team = DefineUnit(unit_id=owner, name="A team", unit_kind="team", parent_id="co")
+    refusal = scenario.when(team).refuses(Reason.OWNER_IS_TEAM)
+    assert refusal.message == f"{owner} is a unit, and one person has to be accountable"

@@ -167,3 +167,8 @@ def test_every_edit_names_its_goal() -> None:
     for command, kind in {**EDITS, **CORRECTIONS}.items():
         if kind != "organisation":
             assert f"{kind}_id" in command.__struct_fields__
+
+
+def test_what_is_not_there_has_not_changed() -> None:
+    unknown = RewordObjective(objective_id="none", title="Win", reason="so")
+    running().when(unknown, decided_on=0).refuses(Reason.NOT_FOUND)
