@@ -8,6 +8,8 @@ from goal_contracts import commands, events
 from goal_contracts.codec import Recorded, Unrecognised
 from goal_contracts.commands import COMMANDS, Command
 from goal_contracts.events import EVENTS, Event
+from goal_contracts.fields import KpiHealth
+from goal_contracts.measures import Metric
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -27,16 +29,21 @@ from tests.ledger.domain.scenario import (
     METRIC,
     ORG,
     check_in,
+    closed,
     company,
     day,
     drafted,
+    in_grading,
     kpi,
     planned,
     reading,
     recorded,
     reopened,
+    running,
     snapshot,
 )
+
+FARTHER = Metric(unit="deals", baseline=Decimal(0), target=Decimal(120))
 
 
 def whole(history: list[Recorded]) -> Organisation:
@@ -47,21 +54,21 @@ def whole(history: list[Recorded]) -> Organisation:
 
 def test_a_history_begins_with_the_opening() -> None:
     history = company().history
-    with pytest.raises(BrokenHistory):
+    with pytest.raises(BrokenHistory, match=r"^UnitDefined at 2 before OrganisationOpened$"):
         evolve(None, history[1])
 
 
 def test_an_organisation_is_opened_once() -> None:
     history = company().history
     again = replace(history[0], position=len(history) + 1)
-    with pytest.raises(BrokenHistory):
+    with pytest.raises(BrokenHistory, match=r"^opened again at position 6$"):
         evolve(whole(history), again)
 
 
 @pytest.mark.parametrize("position", [1, 5])
 def test_positions_only_grow(position: int) -> None:
     history = company().history
-    with pytest.raises(BrokenHistory):
+    with pytest.raises(BrokenHistory, match=f"^{position} comes after 5$"):
         evolve(whole(history), replace(history[-1], position=position))
 
 
@@ -87,6 +94,63 @@ def test_a_change_of_health_is_folded_though_nothing_decides_it_yet() -> None:
         kpi_id="churn", effective_at=day("2025-02-01"), health_was="no_data", health="warning"
     )
     assert company().given(kpi()).happen(changed).state.kpi("churn").health == "warning"
+
+
+def test_what_an_event_says_is_how_it_stands_from_then_on() -> None:
+    scenario = running().given(
+        commands.RenameUnit(unit_id="ops", name="Ops"),
+        commands.MoveUnit(unit_id="ops", parent_id="sales"),
+        commands.ReassignObjective(objective_id="o", owner="bob"),
+        commands.ReassignKeyResult(key_result_id="kr", owner="eve"),
+        commands.RetargetKeyResult(key_result_id="kr", measure=FARTHER),
+        check_in(confidence=7, status="at_risk"),
+        kpi(),
+        commands.ReassignKpi(kpi_id="churn", owner="bob", unit_id="ops"),
+    )
+    state = scenario.state
+    assert state.name == "Acme"
+    assert (state.unit("ops").name, state.unit("ops").parent_id) == ("Ops", "sales")
+    assert state.cycle("q1").name == "Q1"
+    assert state.objective("o").owner == "bob"
+    assert (state.key_result("kr").owner, state.key_result("kr").measure) == ("eve", FARTHER)
+    made = state.check_ins["kr", "ci"]
+    assert (made.confidence, made.status) == (7, "at_risk")
+    assert (state.kpi("churn").owner, state.kpi("churn").unit_id) == ("bob", "ops")
+    assert closed().state.cycle("q1").closings[0].position == closed().state.position
+
+
+def test_a_key_result_is_scored_or_waived_and_never_both() -> None:
+    graded = in_grading().given(commands.GradeKeyResult(key_result_id="kr"))
+    scored = graded.state.key_result("kr")
+    assert (scored.score, scored.score_computed) == (Decimal(0), Decimal(0))
+    waive = commands.WaiveKeyResult(key_result_id="kr", reason="switched off")
+    waived = graded.given(waive).state.key_result("kr")
+    assert (waived.score, waived.score_computed, waived.waived) == (None, None, True)
+    assert (
+        graded.given(commands.GradeKeyResult(key_result_id="kr")).state.key_result("kr").waived
+        is False
+    )
+
+
+def test_a_health_that_is_new_was_not_looked_at_yet() -> None:
+    scenario = company().given(kpi())
+    changes: tuple[tuple[KpiHealth, KpiHealth], ...] = (
+        ("no_data", "breach"),
+        ("breach", "healthy"),
+    )
+    for was, now in changes:
+        scenario.happen(
+            events.KpiHealthChanged(
+                kpi_id="churn", effective_at=day("2025-02-01"), health_was=was, health=now
+            )
+        )
+        assert scenario.state.kpi("churn").reviewed is False
+        scenario.happen(
+            events.KpiReviewOpened(
+                kpi_id="churn", review_id=now, owner="ann", due_on=day("2025-02-15").date()
+            )
+        )
+        assert scenario.state.kpi("churn").reviewed is (now == "breach")
 
 
 def test_what_was_linked_to_no_kpi_is_unlinked_from_none() -> None:
