@@ -5,6 +5,7 @@ import logging
 import sys
 from typing import Any
 
+import msgspec
 import structlog
 
 
@@ -19,11 +20,16 @@ class QuietLogger:
     fatal = failure = err = error = critical = exception = msg
 
 
+def _json(line: dict[str, Any], **_: Any) -> str:  # noqa: ANN401 - as structlog calls it
+    """Many times as fast as the standard library, which counts with a line for each command."""
+    return msgspec.json.encode(line, enc_hook=repr).decode()
+
+
 def configure(*, warnings_only: bool = False) -> None:
     """Every line goes to standard error; with `warnings_only` only what needs attention does."""
     is_terminal = sys.stderr.isatty()
     renderer: Any = (
-        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(_json)
     )
     exceptions = [] if is_terminal else [structlog.processors.format_exc_info]
     structlog.configure(

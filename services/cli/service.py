@@ -12,6 +12,7 @@ from typing import Final
 import click
 import msgspec
 import structlog
+import uvloop
 
 from services.cli import logs, options, settings
 from services.cli.client import Client
@@ -135,7 +136,7 @@ def _serve(name: str, url: str, wait_s: float, run: Callable[[], Awaitable[None]
         await run()
 
     try:
-        asyncio.run(serve())
+        uvloop.run(serve())
     except CliError:
         raise
     except Exception as error:

@@ -31,7 +31,7 @@ from services.ledger.store.streams import (
     watch_stream_settings,
 )
 from services.ledger.timekeeper import keep_time
-from services.ledger.writer import Waiting, Writer
+from services.ledger.writer import Writer
 
 QUEUE: Final = "ledger"
 DRAIN_S: Final = 10.0
@@ -127,7 +127,7 @@ async def serving(
         if isinstance(request, Refused):
             await reply(request)
         else:
-            await writer.submit(Waiting(request, reply))
+            await writer.submit(request, reply)
 
     commands = await client.subscribe(subjects.COMMANDS, queue=QUEUE, cb=take)
     # The server knows of the subscription before anyone is told that commands are taken.

@@ -11,7 +11,8 @@ from typing import Final
 
 from goal_contracts.replies import Reply
 
-from services.ledger.writer import Request, Waiting, Writer
+from services.ledger.request import Request
+from services.ledger.writer import Writer
 
 ACTOR: Final = "ledger"
 LOOK_EVERY_S: Final = 60.0
@@ -47,7 +48,7 @@ async def record_what_is_due(writer: Writer, now: datetime) -> int:
             now=now,
             recorded_at=now,
         )
-        await writer.submit(Waiting(request, answer))
+        await writer.submit(request, answer)
         answered.append(future)
     if answered:
         await asyncio.wait(answered, timeout=ANSWER_WAIT_S)

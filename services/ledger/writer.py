@@ -1,86 +1,82 @@
 """The single writer: decides commands against exact state and appends what follows.
 
-Commands that arrive while an append is under way are decided together and appended together, with
-the expected last sequence of the stream. What is in memory is only ever what the log has said:
-decisions of a group are made on a fork, and the fork is dropped when the log refuses the append.
-A successful append, or for a group without events one look at the log's last position, proves that
-every decision of the group was made on exact state. Only then are the replies sent.
+While one group is being appended, the commands that arrive are decided on top of it; they are the
+next group. Each append expects the last sequence of the stream, so a successful one, or for a group
+without events one look at the log's last position, proves that every decision of the group was made
+on exact state. Only then does it become the state, and only then are the replies sent. What is in
+memory is only ever what the log has said: when an append fails, all that is decided and not settled
+is dropped, the log is read, and the same commands are decided again.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 import nats.errors
 import structlog
 from goal_contracts import codec, subjects
 from goal_contracts.codec import Recorded
-from goal_contracts.commands import Command, CorrectReadings, RecordCheckIns, RecordReadings
-from goal_contracts.events import Event
-from goal_contracts.fields import Role
-from goal_contracts.replies import Accepted, Reason, Refusal, Refused, Reply
+from goal_contracts.commands import Command
+from goal_contracts.replies import Accepted, Reason, Refused, Reply
 from msgspec import Struct
-from msgspec.structs import replace
 
-from services.ledger.domain import Asked, Organisation, advise, evolve, facts_due, judge
+from services.ledger.domain import Organisation, evolve, facts_due
+from services.ledger.request import Request, SendReply, Waiting
+from services.ledger.stage import Decided, Stage, Staged
 from services.ledger.store.log import (
-    PAYLOAD_BYTES_MAX,
     AppendFailed,
     Conflict,
     GoalLog,
     OutcomeUnknown,
     Outgoing,
+    Sent,
 )
 from services.stream_reader import JetStreamError
 
-CONFLICT_RETRIES_MAX: Final = 50
 WAITING_MAX: Final = 10_000
-GROUP_EVENTS_MAX: Final = 1_000
-GROUP_COMMANDS_MAX: Final = 1_000
+WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
+DECIDED_AT_ONCE_MAX: Final = 16
+"""So many commands, and then the event loop has its turn."""
+APART_MAX: Final = 7
+"""So many events, each a command of its own, are appended one by one: that is one fsync each, where
+a batch of any size is five on a single server."""
+CONFLICT_RETRIES_MAX: Final = 50
+FAULT_RETRIES_MAX: Final = 50
 FAULT_PAUSE_FIRST_S: Final = 0.05
 FAULT_PAUSE_MAX_S: Final = 2.0
+FORGOTTEN_AFTER_S: Final = 60.0
+"""Whoever asked has given up by then: what was not recorded is not recorded behind their back."""
 
 log = structlog.get_logger()
 
 Originator = tuple[str, str, str]
 
 
-class Request(Struct, frozen=True):
-    """A command with everything that is not in it: who asks, when, under which id."""
-
-    organisation_id: str
-    actor: str
-    command: Command
-    command_id: str
-    now: datetime
-    recorded_at: datetime
-    import_id: str | None = None
-    provenance: str | None = None
-    on_behalf_of: str | None = None
-    correlation_id: str | None = None
-    role: Role = "admin"
-    units: tuple[str, ...] = ()
-    decided_on: int | None = None
-
-
-class Waiting(Struct, frozen=True, eq=False):
-    """A request and where its reply goes; no reply is sent if the outcome stays unknown."""
-
-    request: Request
-    reply: Callable[[Reply], Awaitable[None]]
-
-
 class Writer:
     """Holds the state of every organisation of one stream and alone appends to it."""
 
-    def __init__(self, goal_log: GoalLog, new_event_id: Callable[[datetime], str]) -> None:
+    def __init__(
+        self,
+        goal_log: GoalLog,
+        new_event_id: Callable[[datetime], str],
+        *,
+        apart_max: int = APART_MAX,
+    ) -> None:
         self._log = goal_log
         self._new_event_id = new_event_id
+        self._apart_max = apart_max
         self._organisations: dict[str, Organisation] = {}
         self._versions: dict[Originator, int] = {}
-        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(WAITING_MAX)
+        self._waiting: deque[Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._open = 0
+        self._open_bytes = 0
+        self._nothing_open = asyncio.Event()
+        self._nothing_open.set()
+        self._retries = 0
         self.position = 0
         self.conflicts = 0
 
@@ -92,28 +88,33 @@ class Writer:
                 for message in batch:
                     self._remember(codec.decode_event(message.position, message.payload))
 
-    async def submit(self, waiting: Waiting) -> None:
-        """Take a request; past the bound it is refused at once."""
-        try:
-            self._waiting.put_nowait(waiting)
-        except asyncio.QueueFull:
-            await waiting.reply(
-                Refused(
-                    command_id=waiting.request.command_id,
-                    reason=Reason.OVERLOADED,
-                    message=f"{WAITING_MAX} commands are waiting already",
-                    accepted="the same command id again, a little later",
-                )
-            )
+    async def submit(self, request: Request, reply: SendReply) -> None:
+        """Take a request and where its reply goes; past the bound it is refused at once.
+
+        No reply is sent if the outcome stays unknown.
+        """
+        if self._open >= WAITING_MAX or self._open_bytes + request.size > WAITING_BYTES_MAX:
+            await reply(_overloaded(request, self._open))
+            return
+        self._open += 1
+        self._open_bytes += request.size
+        self._nothing_open.clear()
+        self._waiting.append(Waiting(request, reply, asyncio.get_running_loop().time()))
+        self._wake.set()
 
     async def run(self) -> None:
         """Decide and append, group after group, until cancelled."""
-        carried: list[Waiting] = []
+        stage = self._stage()
+        settled: Sequence[Decided] = ()
         while True:
-            group = carried or [await self._waiting.get()]
-            while len(group) < GROUP_COMMANDS_MAX and not self._waiting.empty():
-                group.append(self._waiting.get_nowait())
-            carried = await self._serve(group)
+            if not stage.decided:
+                await self._answer(settled)
+                settled = ()
+                while not stage.decided:
+                    await self._decide_some(stage)
+            appending = await self._append(stage)
+            await self._answer(settled)
+            stage, settled = await self._settle(stage, appending)
 
     def facts_due(self, now: datetime) -> Iterator[tuple[str, str, Command]]:
         """What time alone has made true: organisation, command id and command of each fact."""
@@ -124,74 +125,128 @@ class Writer:
     async def drain(self, timeout_s: float) -> None:
         """Wait, bounded, until nothing waits any more."""
         async with asyncio.timeout(timeout_s):
-            await self._waiting.join()
+            await self._nothing_open.wait()
 
-    async def _serve(self, group: list[Waiting]) -> list[Waiting]:
-        """Decide and append a group and answer it; what did not fit into it goes on in the next."""
-        decided = await self._commit(group)
-        if decided is None:
-            decided = [(waiting, None) for waiting in group]
+    def _stage(self, after: Stage | None = None) -> Stage:
+        last = self.position if after is None else after.last
+        return Stage(self._organisations, last, self._new_event_id, after)
+
+    async def _settle(
+        self, stage: Stage, appending: "Sent | Looked"
+    ) -> tuple[Stage, Sequence[Decided]]:
+        """Decide the next stage while this one is appended; the next, and what to answer now."""
+        following = self._stage(after=stage)
+        while not appending.is_done:
+            await self._decide_some(following)
+        try:
+            appending.result()
+        except AppendFailed as error:
+            await self._start_over([*stage.decided, *following.decided], error)
+            return self._stage(), ()
+        self._retries = 0
+        stage.settle()
+        for each in stage.staged:
+            self._count(each.recorded)
+        self.position = stage.last
+        following.stand_on_state()
+        return following, stage.decided
+
+    async def _decide_some(self, stage: Stage) -> None:
+        """Decide what waits, a little at a time; without anything to decide, wait for it."""
+        self._wake.clear()
+        if stage.is_full or not self._waiting:
+            await self._wake.wait()
+            return
+        for _ in range(DECIDED_AT_ONCE_MAX):
+            if not self._waiting or not stage.decide(self._waiting[0]):
+                break
+            self._waiting.popleft()
+        else:
+            await asyncio.sleep(0)
+
+    async def _append(self, stage: Stage) -> "Sent | Looked":
+        """Send it; without events, make sure that nobody else has appended."""
+        if not stage.staged:
+            return await self._look(stage.position)
+        return await self._log.send(
+            self._outgoing(stage.staged),
+            stage.position,
+            self._wake.set,
+            together=stage.holds_together or len(stage.staged) > self._apart_max,
+        )
+
+    async def _look(self, expected: int) -> "Looked":
+        try:
+            last = await self._log.last_position()
+        except (nats.errors.Error, JetStreamError) as error:
+            return Looked(OutcomeUnknown(f"the log is out of reach: {error}"))
+        return Looked(None if last == expected else Conflict(expected, last))
+
+    async def _answer(self, decided: Sequence[Decided]) -> None:
         for waiting, reply in decided:
-            self._waiting.task_done()
+            self._close(waiting.request)
             if reply is not None:
                 await waiting.reply(reply)
             _log_outcome(waiting.request, reply)
-        return group[len(decided) :]
 
-    async def _commit(
-        self, group: Sequence[Waiting]
-    ) -> Sequence[tuple[Waiting, Reply | None]] | None:
-        """The replies to the first commands of a group, once they are true; None, a fault."""
-        pause_s = FAULT_PAUSE_FIRST_S
-        for attempt in range(CONFLICT_RETRIES_MAX):
-            stage = _Stage(self._organisations, self.position, self._new_event_id)
-            replies = stage.decide(group)
-            try:
-                await self._append(stage.staged)
-            except Conflict as conflict:
-                # Another writer has appended: its events first, then the same commands again.
-                self.conflicts += 1
-                log.warning(
-                    "writer_fenced",
-                    why="another writer appended first; reading its events and deciding again",
-                    expected_position=self.position,
-                    found_position=conflict.actual,
-                    commands=len(replies),
-                    attempt=attempt + 1,
-                )
-                await self._reload()
-            except AppendFailed as error:
-                # It may be in the log or not, or be on its way: once the log can be read again
-                # the command ids there tell, and the expectation lets only one of both in.
-                log.warning(
-                    "append_failed",
-                    why=str(error),
-                    outcome_unknown=isinstance(error, OutcomeUnknown),
-                    expected_position=self.position,
-                    events=len(stage.staged),
-                    attempt=attempt + 1,
-                )
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, FAULT_PAUSE_MAX_S)
-                await self._reload()
-            else:
-                return [*zip(group, replies, strict=False)]
-        log.error("writer_gave_up", commands=len(group), attempts=CONFLICT_RETRIES_MAX)
-        return None
+    def _close(self, request: Request) -> None:
+        self._open -= 1
+        self._open_bytes -= request.size
+        if self._open == 0:
+            self._nothing_open.set()
 
-    async def _append(self, staged: Sequence[Recorded]) -> None:
-        """Append and remember; without events, make sure that nobody else has appended."""
-        if not staged:
-            try:
-                last = await self._log.last_position()
-            except (nats.errors.Error, JetStreamError) as error:
-                raise OutcomeUnknown(f"the log is out of reach: {error}") from error
-            if last != self.position:
-                raise Conflict(self.position, last)
-            return
-        await self._log.append(self._outgoing(staged), self.position)
-        for recorded in staged:
-            self._remember(recorded)
+    async def _start_over(self, decided: Sequence[Decided], error: AppendFailed) -> None:
+        """Nothing of it was settled: read what the log says, and let the same commands wait again.
+
+        They may be in the log or not, or be on their way: once the log can be read again the
+        command ids there tell, and the expectation lets only one of both in.
+        """
+        self._retries += 1
+        if isinstance(error, Conflict):
+            self.conflicts += 1
+            log.warning(
+                "writer_fenced",
+                why="another writer appended first; reading its events and deciding again",
+                expected_position=self.position,
+                found_position=error.actual,
+                commands=len(decided),
+                attempt=self._retries,
+            )
+            retries_max = CONFLICT_RETRIES_MAX
+        else:
+            log.warning(
+                "append_failed",
+                why=str(error),
+                outcome_unknown=isinstance(error, OutcomeUnknown),
+                expected_position=self.position,
+                commands=len(decided),
+                attempt=self._retries,
+            )
+            retries_max = FAULT_RETRIES_MAX
+            pause_s = FAULT_PAUSE_FIRST_S * 2 ** min(self._retries - 1, 10)
+            await asyncio.sleep(min(pause_s, FAULT_PAUSE_MAX_S))
+        await self._reload()
+        again = [each.waiting for each in decided]
+        self._waiting.extendleft(reversed(again))
+        if self._retries >= retries_max:
+            log.error("writer_gave_up", commands=len(again), attempts=self._retries)
+            await self._give_up(len(again))
+            self._retries = 0
+        else:
+            await self._give_up_what_is_old()
+
+    async def _give_up_what_is_old(self) -> None:
+        before = asyncio.get_running_loop().time() - FORGOTTEN_AFTER_S
+        old = 0
+        for waiting in self._waiting:
+            if waiting.taken_at >= before:
+                break
+            old += 1
+        await self._give_up(old)
+
+    async def _give_up(self, count: int) -> None:
+        """The first that wait get no answer: their outcome is not known, or nobody listens."""
+        await self._answer([Decided(self._waiting.popleft(), None) for _ in range(count)])
 
     async def _reload(self) -> None:
         """Catch up with the log, waiting through an outage for as long as it lasts."""
@@ -205,182 +260,41 @@ class Writer:
         self._organisations[organisation_id] = evolve(
             self._organisations.get(organisation_id), recorded
         )
-        originator = (organisation_id, recorded.kind, recorded.goal_id)
-        self._versions[originator] = self._versions.get(originator, 0) + 1
+        self._count(recorded)
         self.position = recorded.position
 
-    def _outgoing(self, staged: Sequence[Recorded]) -> list[Outgoing]:
+    def _count(self, recorded: Recorded) -> None:
+        originator = (recorded.organisation_id, recorded.kind, recorded.goal_id)
+        self._versions[originator] = self._versions.get(originator, 0) + 1
+
+    def _outgoing(self, staged: Sequence[Staged]) -> list[Outgoing]:
         versions: dict[Originator, int] = {}
         outgoing = []
-        for recorded in staged:
+        for recorded, payload in staged:
             originator = (recorded.organisation_id, recorded.kind, recorded.goal_id)
             version = versions.get(originator, self._versions.get(originator, 0)) + 1
             versions[originator] = version
-            outgoing.append(
-                Outgoing(
-                    subjects.ledger(*originator, recorded.type),
-                    codec.encode_event(recorded),
-                    version,
-                )
-            )
+            outgoing.append(Outgoing(subjects.ledger(*originator, recorded.type), payload, version))
         return outgoing
 
 
-class _Stage:
-    """The decisions of one group, each on what the ones before it left, none of it in memory."""
+class Looked(Struct, frozen=True):
+    """What became of a group that has nothing to append: it is true if nobody else appended."""
 
-    def __init__(
-        self,
-        organisations: dict[str, Organisation],
-        position: int,
-        new_event_id: Callable[[datetime], str],
-    ) -> None:
-        self._committed = organisations
-        self._forks: dict[str, Organisation] = {}
-        self._position = position
-        self._new_event_id = new_event_id
-        self.staged: list[Recorded] = []
+    error: AppendFailed | None
+    is_done: ClassVar[bool] = True
 
-    def decide(self, group: Sequence[Waiting]) -> list[Reply | None]:
-        """Replies for as many commands as fit into one commit, in their order; None for a fault."""
-        replies: list[Reply | None] = []
-        for waiting in group:
-            request = waiting.request
-            try:
-                reply, events, followed = self._answer(request)
-            except Refusal as refusal:
-                replies.append(_refused(request.command_id, refusal))
-                continue
-            except Exception:
-                # A fault of ours: nothing was changed, nothing is invented, and the others go on.
-                log.exception("decision_failed", command_id=request.command_id)
-                replies.append(None)
-                continue
-            if len(self.staged) + len(followed) > GROUP_EVENTS_MAX:
-                break
-            for recorded in followed:
-                self._stage(recorded)
-            if followed:
-                advice = advise(self._forks[request.organisation_id], events)
-                reply = replace(reply, warnings=advice)
-            replies.append(reply)
-        return replies
-
-    def _answer(self, request: Request) -> tuple[Accepted, tuple[Event, ...], list[Recorded]]:
-        """The reply, without advice yet, and the events that follow, also as they will stand."""
-        organisation = self._organisation(request.organisation_id)
-        last = self._position + len(self.staged)
-        first = self._first_answer(request)
-        if first is not None:
-            return _with_items_left_out(first, organisation, request, last), (), []
-        decided = judge(organisation, request.command, _asked(request, last))
-        _require_one_commit(decided.events)
-        recorded = [
-            self._record(event, request, position)
-            for position, event in enumerate(decided.events, start=last + 1)
-        ]
-        reply = Accepted(
-            request.command_id, last + len(recorded), len(recorded), refused=decided.refused
-        )
-        return reply, decided.events, recorded
-
-    def _first_answer(self, request: Request) -> Accepted | None:
-        """The answer this command id got before, from the log or from this very group."""
-        for states in (self._committed, self._forks):
-            organisation = states.get(request.organisation_id)
-            if organisation and (first := organisation.answers.get(request.command_id)):
-                position, count = first
-                return Accepted(request.command_id, position, count)
-        return None
-
-    def _organisation(self, organisation_id: str) -> Organisation | None:
-        return self._forks.get(organisation_id) or self._committed.get(organisation_id)
-
-    def _stage(self, recorded: Recorded) -> None:
-        organisation_id = recorded.organisation_id
-        fork = self._forks.get(organisation_id)
-        if fork is None and (committed := self._committed.get(organisation_id)) is not None:
-            fork = committed.fork()
-        self._forks[organisation_id] = evolve(fork, recorded)
-        self.staged.append(recorded)
-
-    def _record(self, event: Event, request: Request, position: int) -> Recorded:
-        recorded = Recorded(
-            position=position,
-            event_id=self._new_event_id(request.recorded_at),
-            organisation_id=request.organisation_id,
-            kind=event.kind,
-            goal_id=event.goal_id,
-            recorded_at=request.recorded_at,
-            known_at=request.now,
-            effective_at=codec.effective_at_of(event, request.now),
-            actor=request.actor,
-            command_id=request.command_id,
-            event=event,
-            on_behalf_of=request.on_behalf_of,
-            correlation_id=request.correlation_id,
-            reason=getattr(event, "reason", None),
-            provenance=getattr(event, "provenance", None) or request.provenance,
-        )
-        size = len(codec.encode_event(recorded))
-        if size > PAYLOAD_BYTES_MAX:
-            raise Refusal(
-                Reason.TOO_LARGE,
-                f"{recorded.type} would be {size} bytes",
-                seen=f"{size} bytes",
-                accepted=f"at most {PAYLOAD_BYTES_MAX} bytes in one event",
-            )
-        return recorded
+    def result(self) -> None:
+        if self.error is not None:
+            raise self.error
 
 
-def _asked(request: Request, log_position: int) -> Asked:
-    return Asked(
-        organisation_id=request.organisation_id,
-        actor=request.actor,
-        now=request.now,
-        import_id=request.import_id,
-        role=request.role,
-        units=request.units,
-        decided_on=request.decided_on,
-        log_position=log_position,
-    )
-
-
-def _with_items_left_out(
-    first: Accepted, organisation: Organisation | None, request: Request, last: int
-) -> Accepted:
-    """The first answer with the items it had to leave out: they are not in the log, so ask again.
-
-    What was recorded then is recorded no second time: to those items there is nothing to do.
-    """
-    if not isinstance(request.command, RecordCheckIns | RecordReadings | CorrectReadings):
-        return first
-    # It was up to date then; its own events are what has changed since.
-    asked = replace(_asked(request, last), decided_on=None)
-    try:
-        return replace(first, refused=judge(organisation, request.command, asked).refused)
-    except Refusal:
-        return first
-
-
-def _require_one_commit(events: Sequence[Event]) -> None:
-    if len(events) > GROUP_EVENTS_MAX:
-        raise Refusal(
-            Reason.TOO_LARGE,
-            f"the command would be {len(events)} events",
-            seen=f"{len(events)} events",
-            accepted=f"at most {GROUP_EVENTS_MAX} events, which one commit holds",
-        )
-
-
-def _refused(command_id: str, refusal: Refusal) -> Refused:
+def _overloaded(request: Request, waiting: int) -> Refused:
     return Refused(
-        command_id=command_id,
-        reason=refusal.reason,
-        message=refusal.message,
-        rule=refusal.rule,
-        seen=refusal.seen,
-        accepted=refusal.accepted,
+        command_id=request.command_id,
+        reason=Reason.OVERLOADED,
+        message=f"{waiting} commands are waiting already",
+        accepted="the same command id again, a little later",
     )
 
 

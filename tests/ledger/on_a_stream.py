@@ -12,9 +12,10 @@ from goal_contracts.commands import Command
 from goal_contracts.replies import Reply
 
 from services.ledger.handlers import new_event_id
+from services.ledger.request import Request, SendReply
 from services.ledger.store.log import GoalLog
 from services.ledger.store.streams import StreamSettings
-from services.ledger.writer import Request, Waiting, Writer
+from services.ledger.writer import Writer
 
 NOW: Final = datetime(2025, 8, 14, 9, 30, tzinfo=UTC)
 ANSWER_TIMEOUT_S: Final = 10
@@ -35,7 +36,7 @@ class Ledger(NamedTuple):
         for command in asked:
             reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
             replies.append(reply)
-            await self.writer.submit(self._waiting(command, command_id, reply, circumstances))
+            await self.writer.submit(*self._asked(command, command_id, reply, circumstances))
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             return list(await asyncio.gather(*replies))
 
@@ -47,13 +48,13 @@ class Ledger(NamedTuple):
                 found += [codec.decode_event(stored.position, stored.payload) for stored in batch]
         return found
 
-    def _waiting(
+    def _asked(
         self,
         command: Command,
         command_id: str | None,
         reply: asyncio.Future[Reply],
         circumstances: dict[str, Any],
-    ) -> Waiting:
+    ) -> tuple[Request, SendReply]:
         async def answer(given: Reply) -> None:
             reply.set_result(given)
 
@@ -66,7 +67,7 @@ class Ledger(NamedTuple):
             recorded_at=NOW,
             **circumstances,
         )
-        return Waiting(request, answer)
+        return request, answer
 
 
 @contextlib.asynccontextmanager

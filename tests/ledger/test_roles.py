@@ -9,8 +9,8 @@ from goal_contracts.commands import DefineUnit
 from goal_contracts.replies import Reason, Refused
 
 from services.ledger.handlers import read_request
+from services.ledger.request import Request
 from services.ledger.roles import Roles, RolesUnreadable, Standing, read_roles
-from services.ledger.writer import Request
 from tests.ledger.on_a_stream import Ledger
 
 NOW = datetime(2025, 8, 14, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """The single writer against a real stream: exact decisions, first answers, and being fenced."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import pytest
@@ -21,10 +21,11 @@ from goal_contracts.events import KpiDefinition
 from goal_contracts.replies import Accepted, Reason, Refused
 from nats.aio.client import Client
 
+from services.ledger import stage as stage_module
 from services.ledger import writer as writer_module
 from services.ledger.domain import Asked, Decided, Organisation, judge
 from services.ledger.handlers import new_event_id
-from services.ledger.store.log import GoalLog, OutcomeUnknown, Outgoing
+from services.ledger.store.log import GoalLog, OutcomeUnknown, Outgoing, Sent
 from services.ledger.store.streams import StreamSettings
 from services.ledger.writer import Writer
 from tests.ledger.on_a_stream import NOW, Ledger, running
@@ -154,12 +155,21 @@ class LostAcknowledgement(GoalLog):
 
     lost = 0
 
-    async def append(self, events: Sequence[Outgoing], expected_last: int) -> int:
-        last = await super().append(events, expected_last)
-        if not self.lost:
-            self.lost += 1
-            raise OutcomeUnknown("the acknowledgement was lost")
-        return last
+    async def send(
+        self,
+        events: Sequence[Outgoing],
+        expected_last: int,
+        answered: Callable[[], None],
+        *,
+        together: bool = True,
+    ) -> Sent:
+        if self.lost:
+            return await super().send(events, expected_last, answered, together=together)
+        self.lost += 1
+        await self.append(events, expected_last)
+        nobody = await super().send(events, expected_last, answered)
+        nobody.fail(OutcomeUnknown("the acknowledgement was lost"))
+        return nobody
 
 
 async def test_a_lost_acknowledgement_is_resolved_by_the_command_id_in_the_log(
@@ -193,7 +203,7 @@ async def test_past_the_bound_a_command_is_refused_at_once(
 async def test_a_command_of_more_events_than_one_commit_holds_is_refused(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "GROUP_EVENTS_MAX", 1)
+    monkeypatch.setattr(stage_module, "EVENTS_MAX", 1)
     [reply] = await ledger.ask(
         PlanCycle(
             cycle_id="sprint",
@@ -274,7 +284,7 @@ async def test_a_fault_in_one_decision_is_answered_to_nobody_and_the_others_go_o
             raise ArithmeticError("a fault of ours")
         return judge(organisation, command, asked)
 
-    monkeypatch.setattr(writer_module, "judge", faulty)
+    monkeypatch.setattr(stage_module, "judge", faulty)
     with structlog.testing.capture_logs() as lines:
         asked = asyncio.create_task(ledger.ask(RenameUnit(unit_id="team-1", name="Platform")))
         [reply] = await ledger.ask(unit(2))

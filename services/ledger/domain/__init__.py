@@ -5,7 +5,7 @@ from services.ledger.domain.asked import Asked
 from services.ledger.domain.bulk import Decided
 from services.ledger.domain.decide import decide, judge
 from services.ledger.domain.due import facts_due
-from services.ledger.domain.evolve import BrokenHistory, UnknownEvent, evolve, fold
+from services.ledger.domain.evolve import BrokenHistory, UnknownEvent, evolve, fold, take_over
 from services.ledger.domain.organisation import ANSWERS_MAX, Organisation
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "facts_due",
     "fold",
     "judge",
+    "take_over",
 ]

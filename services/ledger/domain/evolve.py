@@ -70,6 +70,13 @@ def evolve(organisation: Organisation | None, recorded: Recorded) -> Organisatio
     return organisation
 
 
+def take_over(organisation: Organisation, fork: Organisation, history: Iterable[Recorded]) -> None:
+    """Let happen to an organisation what a fork of it went through: `history`, and no more."""
+    organisation.take_over(fork)
+    for recorded in history:
+        _remember(organisation, recorded)
+
+
 def _opened(event: events.Event, recorded: Recorded) -> Organisation:
     if not isinstance(event, events.OrganisationOpened):
         raise BrokenHistory(f"{recorded.type} at {recorded.position} before OrganisationOpened")

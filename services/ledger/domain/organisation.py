@@ -6,7 +6,7 @@ stays visible.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import ChainMap, OrderedDict
+from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -28,9 +28,10 @@ from goal_contracts.fields import (
 from goal_contracts.measures import KpiLinked, Measure
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Reason, Refusal
-from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec import NODEFAULT, Struct, field
+from msgspec.structs import fields, replace
 
+from services.ledger.domain.overlay import Overlay
 from services.ledger.domain.times import days_of_period, end_of_day, start_of_day
 
 ANSWERS_MAX = 100_000
@@ -244,14 +245,22 @@ class Organisation(Struct):
     def fork(self) -> "Organisation":
         """The same state to try events on: what is written to it stays in it.
 
-        It remembers no answers of its own, and lives no longer than one decision.
+        It remembers no answers but its own. `take_over` lets what happened to it happen here.
         """
-        tried = {
-            name: ChainMap({}, entries)
-            for name in self.__struct_fields__
-            if isinstance(entries := getattr(self, name), MutableMapping) and name != "answers"
-        }
+        tried = {name: Overlay(getattr(self, name)) for name in _MAPPINGS}
         return replace(self, answers=OrderedDict(), **tried)
+
+    def stand_on(self, organisation: "Organisation") -> None:
+        """A fork of a fork that was taken over is from now on a fork of what took it over."""
+        for name in _MAPPINGS:
+            getattr(self, name).below = getattr(organisation, name)
+
+    def take_over(self, fork: "Organisation") -> None:
+        """What happened to a fork of this has happened; `evolve` remembers the answers."""
+        for name in _MAPPINGS:
+            getattr(fork, name).settle()
+        for name in _FACTS:
+            setattr(self, name, getattr(fork, name))
 
     def unit(self, unit_id: str) -> Unit:
         return _found(self.units, "unit", unit_id)
@@ -343,6 +352,14 @@ class Organisation(Struct):
         valued = [each for each in said if each.value is not None]
         last = max(valued, key=lambda each: (each.effective_at, each.position), default=None)
         return None if last is None else last.value
+
+
+_MAPPINGS = tuple(
+    each.name
+    for each in fields(Organisation)
+    if each.default_factory is not NODEFAULT and each.name != "answers"
+)
+_FACTS = ("name", "zone", "policy", "known_at_max", "position", "running_import")
 
 
 def inputs_of(formula: Formula | None) -> tuple[str, ...]:

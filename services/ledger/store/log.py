@@ -23,6 +23,7 @@ import msgspec
 import nats
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.nuid import NUID
 
 from services.ledger.store.streams import MESSAGE_BYTES_MAX
@@ -167,21 +168,64 @@ class GoalLog:
         self.stream = stream
         self._pace = pace
         self._ack_timeout_s = ack_timeout_s
-        self._batch_ids = NUID()
+        self._acks: _Acks | None = None
 
     async def append(self, events: Sequence[Outgoing], expected_last: int) -> int:
         """Stores all of them, or none, right after position `expected_last`; the last position.
 
         One to 1,000 events. Raises an AppendFailed; ValueError for what can never be stored.
         """
+        answered = asyncio.Event()
+        sent = await self.send(events, expected_last, answered.set)
+        try:
+            await answered.wait()
+        finally:
+            sent.forget()
+        return sent.result()
+
+    async def send(
+        self,
+        events: Sequence[Outgoing],
+        expected_last: int,
+        answered: Callable[[], None],
+        *,
+        together: bool = True,
+    ) -> "Sent":
+        """The same without waiting: `answered` is called once the outcome is there.
+
+        With `together` false each is stored only right after the one before, so that after a
+        failure a beginning of them may be stored; a few cost less this way than as a batch.
+        """
         _require_storable(events)
-        ack = await self._publish(events, expected_last)
-        if ack.error is not None:
-            raise _why_refused(ack.error, expected_last)
-        last = expected_last + len(events)
-        if ack.seq != last:
-            raise GapInLog(last, ack.seq)
-        return last
+        if self._acks is None:
+            self._acks = _Acks(self.client)
+            await self._acks.open()
+        count = 1 if together else len(events)
+        sent = self._acks.expect(count, expected_last, len(events), self._ack_timeout_s, answered)
+        headers = _headers_together if together else _headers_apart
+        try:
+            for number, event in enumerate(events):
+                await self._publish(
+                    event.subject,
+                    event.payload,
+                    sent.reply_to(number if not together else number - len(events) + 1),
+                    headers(event, number, len(events), expected_last, sent.name),
+                )
+        except (
+            nats.errors.OutboundBufferLimitError,
+            nats.errors.ConnectionClosedError,
+            nats.errors.ConnectionDrainingError,
+        ) as error:
+            sent.fail(OutcomeUnknown(f"not sent: {error}"))
+        return sent
+
+    async def _publish(
+        self, subject: str, payload: bytes, reply: str, headers: dict[str, str]
+    ) -> None:
+        # The connection may be somebody else's, who lets it buffer.
+        if not self.client.is_connected:
+            raise nats.errors.ConnectionClosedError
+        await self.client.publish(subject, payload, reply, headers)
 
     async def settle(self, events: Sequence[Outgoing], expected_last: int) -> int:
         """What became of an append whose outcome is unknown: the last position it has.
@@ -236,42 +280,6 @@ class GoalLog:
             found += await asyncio.gather(*map(self._get_one, some))
         return found
 
-    async def _publish(self, events: Sequence[Outgoing], expected_last: int) -> "_Ack":
-        headers = [{VERSION: str(event.version)} for event in events]
-        headers[0][EXPECTED_LAST] = str(expected_last)
-        if len(events) > 1:
-            batch_id = self._batch_ids.next().decode()
-            for number, header in enumerate(headers, start=1):
-                header[BATCH_ID] = batch_id
-                header[BATCH_SEQUENCE] = str(number)
-            headers[-1][BATCH_COMMIT] = "1"
-        try:
-            # Without its last message, which commits it, a batch is nothing.
-            for event, header in zip(events[:-1], headers[:-1], strict=True):
-                self._require_connection()
-                await self.client.publish(event.subject, event.payload, headers=header)
-            self._require_connection()
-            reply = await self.client.request(
-                events[-1].subject,
-                events[-1].payload,
-                timeout=self._ack_timeout_s,
-                headers=headers[-1],
-            )
-        except (nats.errors.TimeoutError, nats.errors.NoRespondersError) as error:
-            raise OutcomeUnknown(f"no acknowledgement after {expected_last}: {error}") from error
-        except (
-            nats.errors.OutboundBufferLimitError,
-            nats.errors.ConnectionClosedError,
-            nats.errors.ConnectionDrainingError,
-        ) as error:
-            raise OutcomeUnknown(f"not sent: {error}") from error
-        return msgspec.json.decode(reply.data, type=_Ack)
-
-    def _require_connection(self) -> None:
-        # The connection may be somebody else's, who lets it buffer.
-        if not self.client.is_connected:
-            raise OutcomeUnknown("not sent: no connection")
-
     async def _settled(self, events: Sequence[Outgoing], expected_last: int, last: int) -> int:
         [stored] = await self.get([expected_last + 1])
         # All or nothing: where the first is, the others are.
@@ -316,6 +324,138 @@ def _forget_unsent_when_disconnected(client: Client) -> None:
 
 class _Ack(ApiAnswer, frozen=True, kw_only=True):
     seq: int = 0
+
+
+_ack: Final = msgspec.json.Decoder(_Ack)
+
+
+class Sent:
+    """An append that is under way, and how it ended."""
+
+    def __init__(
+        self,
+        name: str,
+        reply_prefix: str,
+        acks: int,
+        expected_last: int,
+        events: int,
+        answered: Callable[[], None],
+        forget: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.is_done = False
+        self._reply_prefix = reply_prefix
+        self._missing = acks
+        self._first_ack = expected_last + events - acks + 1
+        self._last = expected_last + events
+        self._error: Exception | None = None
+        self._answered = answered
+        self._forget = forget
+
+    def result(self) -> int:
+        """The last position; raises an AppendFailed."""
+        if self._error is not None:
+            raise self._error
+        return self._last
+
+    def forget(self) -> None:
+        """Nobody waits for it any more."""
+        self._forget(self.name)
+
+    def reply_to(self, number: int) -> str:
+        """Where the acknowledgement of that number goes, from 0; nowhere for a negative one."""
+        return "" if number < 0 else f"{self._reply_prefix}.{self.name}.{number}"
+
+    def heed(self, number: int, message: Msg) -> None:
+        """One acknowledgement, or the word that nobody takes appends."""
+        expected = self._first_ack + number
+        if not message.data:
+            self.fail(OutcomeUnknown(f"no acknowledgement after {expected - 1}: nobody listens"))
+            return
+        ack = _ack.decode(message.data)
+        if ack.error is not None:
+            self.fail(_why_refused(ack.error, expected - 1))
+        elif ack.seq != expected:
+            self.fail(GapInLog(expected, ack.seq))
+        else:
+            self._missing -= 1
+            if self._missing == 0:
+                self._done()
+
+    def fail(self, error: Exception) -> None:
+        if not self.is_done:
+            self._error = error
+            self._done()
+
+    def _done(self) -> None:
+        self.is_done = True
+        self.forget()
+        self._answered()
+
+
+class _Acks:
+    """The private inbox on which the server acknowledges, and what is waited for there.
+
+    Not `Client.request`: that is a task, two futures and a timer for each of a few events.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._inbox = client.new_inbox()
+        self._names = NUID()
+        self._under_way: dict[str, Sent] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    async def open(self) -> None:
+        await self._client.subscribe(f"{self._inbox}.*.*", cb=self._take)
+
+    def expect(
+        self,
+        acks: int,
+        expected_last: int,
+        events: int,
+        timeout_s: float,
+        answered: Callable[[], None],
+    ) -> Sent:
+        name = self._names.next().decode()
+        sent = Sent(name, self._inbox, acks, expected_last, events, answered, self._forget)
+        self._under_way[name] = sent
+        error = OutcomeUnknown(f"no acknowledgement after {expected_last} in {timeout_s} s")
+        self._timers[name] = asyncio.get_running_loop().call_later(timeout_s, sent.fail, error)
+        return sent
+
+    async def _take(self, message: Msg) -> None:
+        _, name, number = message.subject.rsplit(".", 2)
+        sent = self._under_way.get(name)
+        if sent is not None:
+            sent.heed(int(number), message)
+
+    def _forget(self, name: str) -> None:
+        self._under_way.pop(name, None)
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _headers_together(
+    event: Outgoing, number: int, count: int, expected_last: int, name: str
+) -> dict[str, str]:
+    """One atomic batch; its last message commits it, and without that it is nothing."""
+    headers = {VERSION: str(event.version)}
+    if number == 0:
+        headers[EXPECTED_LAST] = str(expected_last)
+    if count > 1:
+        headers[BATCH_ID] = name
+        headers[BATCH_SEQUENCE] = str(number + 1)
+        if number == count - 1:
+            headers[BATCH_COMMIT] = "1"
+    return headers
+
+
+def _headers_apart(
+    event: Outgoing, number: int, _count: int, expected_last: int, _name: str
+) -> dict[str, str]:
+    return {VERSION: str(event.version), EXPECTED_LAST: str(expected_last + number)}
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@ from typing import Any
 import nats
 import nats.errors
 import pytest
-from nats.aio.msg import Msg
 
 from services.embedded.nats_server import NatsServer
 from services.ledger.store.log import Conflict, GoalLog, OutcomeUnknown, connect_options
@@ -18,22 +17,23 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
-Request = Callable[..., Coroutine[Any, Any, Msg]]
+Publish = Callable[..., Coroutine[Any, Any, None]]
 
 
 def lose(monkeypatch: pytest.MonkeyPatch, log: GoalLog, *, request_too: bool) -> None:
     """The next append's acknowledgement is lost on its way, or the append itself."""
-    send: Request = log.client.request
+    publish: Publish = log.client.publish
 
-    async def request(subject: str, *arguments: Any, **options: Any) -> Msg:
+    async def lost(subject: str, payload: bytes, reply: str = "", *more: Any, **named: Any) -> None:
         if subject.startswith("$JS.API"):
-            return await send(subject, *arguments, **options)
-        monkeypatch.setattr(log.client, "request", send)
+            await publish(subject, payload, reply, *more, **named)
+            return
         if not request_too:
-            await send(subject, *arguments, **options)
-        raise nats.errors.TimeoutError
+            await publish(subject, payload, reply and "nobody", *more, **named)
+        if reply:  # it was the last, and nobody answers
+            monkeypatch.setattr(log.client, "publish", publish)
 
-    monkeypatch.setattr(log.client, "request", request)
+    monkeypatch.setattr(log.client, "publish", lost)
 
 
 @pytest.mark.parametrize("count", [1, 4])

@@ -1,0 +1,247 @@
+"""The decisions of one group of commands, made before any of them is recorded.
+
+Each command is decided on what the ones before it left, on a fork of the state. A stage may stand
+on another that is still being appended; once that is settled it stands on the state itself. Only
+`settle` changes the state, and only the log's acknowledgement allows it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import structlog
+from goal_contracts import codec
+from goal_contracts.codec import Recorded
+from goal_contracts.commands import CorrectReadings, RecordCheckIns, RecordReadings
+from goal_contracts.events import Event
+from goal_contracts.replies import Accepted, Reason, Refusal, Refused, Reply
+from msgspec.structs import replace
+
+from services.ledger.domain import Asked, Organisation, advise, evolve, judge, take_over
+from services.ledger.request import Request, Waiting
+from services.ledger.store.log import PAYLOAD_BYTES_MAX
+
+EVENTS_MAX: Final = 1_000
+COMMANDS_MAX: Final = 1_000
+BYTES_MAX: Final = 16 * 1024 * 1024
+
+log = structlog.get_logger()
+
+
+class Decided(NamedTuple):
+    """A command and its reply, which is true once the stage is settled; None for a fault."""
+
+    waiting: Waiting
+    reply: Reply | None
+
+
+class Staged(NamedTuple):
+    """An event as it will stand, and its bytes."""
+
+    recorded: Recorded
+    payload: bytes
+
+
+class Stage:
+    """What is decided and not yet recorded: the events from `position` + 1 on."""
+
+    def __init__(
+        self,
+        organisations: dict[str, Organisation],
+        position: int,
+        new_event_id: Callable[[datetime], str],
+        after: "Stage | None" = None,
+    ) -> None:
+        self._organisations = organisations
+        self._new_event_id = new_event_id
+        self._after = after
+        self._forks: dict[str, Organisation] = {}
+        self._bytes = 0
+        self.position = position
+        self.decided: list[Decided] = []
+        self.staged: list[Staged] = []
+        self.is_full = False
+        self.holds_together = False
+        """Whether some of the events must be recorded together or not at all."""
+
+    @property
+    def last(self) -> int:
+        """The position of its last event."""
+        return self.position + len(self.staged)
+
+    def decide(self, waiting: Waiting) -> bool:
+        """Decide one more command; False if there is no room for it or for what follows."""
+        if len(self.decided) >= COMMANDS_MAX:
+            self.is_full = True
+            return False
+        reply, events, followed = self._reply(waiting.request)
+        size = sum(len(each.payload) for each in followed)
+        if self.decided and (
+            len(self.staged) + len(followed) > EVENTS_MAX or self._bytes + size > BYTES_MAX
+        ):
+            self.is_full = True
+            return False
+        for each in followed:
+            self._happen(each)
+        self._bytes += size
+        if isinstance(reply, Accepted) and followed:
+            advice = advise(self._forks[waiting.request.organisation_id], events)
+            if advice:
+                reply = replace(reply, warnings=advice)
+        self.decided.append(Decided(waiting, reply))
+        self.holds_together = self.holds_together or len(followed) > 1
+        return True
+
+    def settle(self) -> None:
+        """The log has acknowledged all of it: it has happened."""
+        history: dict[str, list[Recorded]] = {}
+        for each in self.staged:
+            history.setdefault(each.recorded.organisation_id, []).append(each.recorded)
+        for organisation_id, fork in self._forks.items():
+            organisation = self._organisations.setdefault(organisation_id, fork)
+            if organisation is not fork:
+                take_over(organisation, fork, history[organisation_id])
+
+    def stand_on_state(self) -> None:
+        """The stage before it is settled."""
+        self._after = None
+        for organisation_id, fork in self._forks.items():
+            if (below := self._organisations.get(organisation_id)) is not None:
+                fork.stand_on(below)
+
+    def _reply(self, request: Request) -> tuple[Reply | None, Sequence[Event], list[Staged]]:
+        try:
+            return self._answer(request)
+        except Refusal as refusal:
+            return refused(request.command_id, refusal), (), []
+        except Exception:
+            # A fault of ours: nothing was changed, nothing is invented, and the others go on.
+            log.exception("decision_failed", command_id=request.command_id)
+            return None, (), []
+
+    def _answer(self, request: Request) -> tuple[Accepted, Sequence[Event], list[Staged]]:
+        """The reply, without advice yet, and the events that follow, also as they will stand."""
+        organisation = self._organisation(request.organisation_id)
+        last = self.last
+        first = self._first_answer(request)
+        if first is not None:
+            return _with_items_left_out(first, organisation, request, last), (), []
+        decided = judge(organisation, request.command, _asked(request, last))
+        _require_one_commit(decided.events)
+        staged = [
+            self._stage(event, request, position)
+            for position, event in enumerate(decided.events, start=last + 1)
+        ]
+        reply = Accepted(
+            request.command_id, last + len(staged), len(staged), refused=decided.refused
+        )
+        return reply, decided.events, staged
+
+    def _first_answer(self, request: Request) -> Accepted | None:
+        """The answer this command id got before: from the log, or from what is on its way there."""
+        for states in self._states():
+            organisation = states.get(request.organisation_id)
+            if organisation and (first := organisation.answers.get(request.command_id)):
+                position, count = first
+                return Accepted(request.command_id, position, count)
+        return None
+
+    def _organisation(self, organisation_id: str) -> Organisation | None:
+        for states in self._states():
+            if (organisation := states.get(organisation_id)) is not None:
+                return organisation
+        return None
+
+    def _states(self) -> Sequence[Mapping[str, Organisation]]:
+        """The latest first."""
+        if self._after is None:
+            return self._forks, self._organisations
+        return self._forks, self._after._forks, self._organisations  # noqa: SLF001 - its own kind
+
+    def _happen(self, each: Staged) -> None:
+        organisation_id = each.recorded.organisation_id
+        fork = self._forks.get(organisation_id)
+        if fork is None and (below := self._organisation(organisation_id)) is not None:
+            fork = below.fork()
+        self._forks[organisation_id] = evolve(fork, each.recorded)
+        self.staged.append(each)
+
+    def _stage(self, event: Event, request: Request, position: int) -> Staged:
+        recorded = Recorded(
+            position=position,
+            event_id=self._new_event_id(request.recorded_at),
+            organisation_id=request.organisation_id,
+            kind=event.kind,
+            goal_id=event.goal_id,
+            recorded_at=request.recorded_at,
+            known_at=request.now,
+            effective_at=codec.effective_at_of(event, request.now),
+            actor=request.actor,
+            command_id=request.command_id,
+            event=event,
+            on_behalf_of=request.on_behalf_of,
+            correlation_id=request.correlation_id,
+            reason=getattr(event, "reason", None),
+            provenance=getattr(event, "provenance", None) or request.provenance,
+        )
+        payload = codec.encode_event(recorded)
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise Refusal(
+                Reason.TOO_LARGE,
+                f"{recorded.type} would be {len(payload)} bytes",
+                seen=f"{len(payload)} bytes",
+                accepted=f"at most {PAYLOAD_BYTES_MAX} bytes in one event",
+            )
+        return Staged(recorded, payload)
+
+
+def refused(command_id: str, refusal: Refusal) -> Refused:
+    """A refusal as it goes to whoever asked."""
+    return Refused(
+        command_id=command_id,
+        reason=refusal.reason,
+        message=refusal.message,
+        rule=refusal.rule,
+        seen=refusal.seen,
+        accepted=refusal.accepted,
+    )
+
+
+def _asked(request: Request, log_position: int) -> Asked:
+    return Asked(
+        organisation_id=request.organisation_id,
+        actor=request.actor,
+        now=request.now,
+        import_id=request.import_id,
+        role=request.role,
+        units=request.units,
+        decided_on=request.decided_on,
+        log_position=log_position,
+    )
+
+
+def _with_items_left_out(
+    first: Accepted, organisation: Organisation | None, request: Request, last: int
+) -> Accepted:
+    """The first answer with the items it had to leave out: they are not in the log, so ask again.
+
+    What was recorded then is recorded no second time: to those items there is nothing to do.
+    """
+    if not isinstance(request.command, RecordCheckIns | RecordReadings | CorrectReadings):
+        return first
+    # It was up to date then; its own events are what has changed since.
+    asked = replace(_asked(request, last), decided_on=None)
+    try:
+        return replace(first, refused=judge(organisation, request.command, asked).refused)
+    except Refusal:
+        return first
+
+
+def _require_one_commit(events: Sequence[Event]) -> None:
+    if len(events) > EVENTS_MAX:
+        raise Refusal(
+            Reason.TOO_LARGE,
+            f"the command would be {len(events)} events",
+            seen=f"{len(events)} events",
+            accepted=f"at most {EVENTS_MAX} events, which one commit holds",
+        )
