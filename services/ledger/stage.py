@@ -5,7 +5,7 @@ on another that is still being appended; once that is settled it stands on the s
 `settle` changes the state, and only the log's acknowledgement allows it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -42,8 +42,20 @@ class Staged(NamedTuple):
     payload: bytes
 
 
+class _Followed(NamedTuple):
+    """What followed from the command in that place of the stage."""
+
+    place: int
+    events: Sequence[Event]
+    staged: Sequence[Staged]
+
+
 class Stage:
-    """What is decided and not yet recorded: the events from `position` + 1 on."""
+    """What is decided and not yet recorded: the events from `position` + 1 on.
+
+    What follows from a command happens, to a fork, only when somebody asks what comes of it: for a
+    command that comes alone that is when it is settled, and no fork is made.
+    """
 
     def __init__(
         self,
@@ -56,6 +68,7 @@ class Stage:
         self._new_event_id = new_event_id
         self._after = after
         self._forks: dict[str, Organisation] = {}
+        self._to_happen: dict[str, list[_Followed]] = {}
         self._bytes = 0
         self.position = position
         self.decided: list[Decided] = []
@@ -74,33 +87,30 @@ class Stage:
         if len(self.decided) >= COMMANDS_MAX:
             self.is_full = True
             return False
-        reply, events, followed = self._reply(waiting.request)
-        size = sum(len(each.payload) for each in followed)
+        reply, events, staged = self._reply(waiting.request)
+        size = sum(len(each.payload) for each in staged)
         if self.decided and (
-            len(self.staged) + len(followed) > EVENTS_MAX or self._bytes + size > BYTES_MAX
+            len(self.staged) + len(staged) > EVENTS_MAX or self._bytes + size > BYTES_MAX
         ):
             self.is_full = True
             return False
-        for each in followed:
-            self._happen(each)
-        self._bytes += size
-        if isinstance(reply, Accepted) and followed:
-            advice = advise(self._forks[waiting.request.organisation_id], events)
-            if advice:
-                reply = replace(reply, warnings=advice)
+        if staged:
+            followed = _Followed(len(self.decided), events, staged)
+            self._to_happen.setdefault(waiting.request.organisation_id, []).append(followed)
         self.decided.append(Decided(waiting, reply))
-        self.holds_together = self.holds_together or len(followed) > 1
+        self.staged.extend(staged)
+        self._bytes += size
+        self.holds_together = self.holds_together or len(staged) > 1
         return True
 
     def settle(self) -> None:
         """The log has acknowledged all of it: it has happened."""
-        history: dict[str, list[Recorded]] = {}
-        for each in self.staged:
-            history.setdefault(each.recorded.organisation_id, []).append(each.recorded)
         for organisation_id, fork in self._forks.items():
             organisation = self._organisations.setdefault(organisation_id, fork)
             if organisation is not fork:
-                take_over(organisation, fork, history[organisation_id])
+                take_over(organisation, fork)
+        for organisation_id in [*self._to_happen]:
+            self._happen(organisation_id, self._organisations.get(organisation_id))
 
     def stand_on_state(self) -> None:
         """The stage before it is settled."""
@@ -139,32 +149,44 @@ class Stage:
 
     def _first_answer(self, request: Request) -> Accepted | None:
         """The answer this command id got before: from the log, or from what is on its way there."""
-        for states in self._states():
-            organisation = states.get(request.organisation_id)
-            if organisation and (first := organisation.answers.get(request.command_id)):
+        for organisation in self._states(request.organisation_id):
+            if first := organisation.answers.get(request.command_id):
                 position, count = first
                 return Accepted(request.command_id, position, count)
         return None
 
     def _organisation(self, organisation_id: str) -> Organisation | None:
-        for states in self._states():
-            if (organisation := states.get(organisation_id)) is not None:
-                return organisation
-        return None
+        """As it will stand after all that is decided so far."""
+        if organisation_id in self._to_happen:
+            fork = self._forks.get(organisation_id)
+            if fork is None and (below := next(self._states(organisation_id), None)) is not None:
+                fork = below.fork()
+            self._forks[organisation_id] = self._happen(organisation_id, fork)
+        return next(self._states(organisation_id), None)
 
-    def _states(self) -> Sequence[Mapping[str, Organisation]]:
+    def _states(self, organisation_id: str) -> Iterator[Organisation]:
         """The latest first."""
-        if self._after is None:
-            return self._forks, self._organisations
-        return self._forks, self._after._forks, self._organisations  # noqa: SLF001 - its own kind
+        if (fork := self._forks.get(organisation_id)) is not None:
+            yield fork
+        if self._after is not None:
+            # All of what it decided, not only what was asked for until now.
+            self._after._organisation(organisation_id)  # noqa: SLF001 - its own kind
+            yield from self._after._states(organisation_id)  # noqa: SLF001 - its own kind
+        elif (organisation := self._organisations.get(organisation_id)) is not None:
+            yield organisation
 
-    def _happen(self, each: Staged) -> None:
-        organisation_id = each.recorded.organisation_id
-        fork = self._forks.get(organisation_id)
-        if fork is None and (below := self._organisation(organisation_id)) is not None:
-            fork = below.fork()
-        self._forks[organisation_id] = evolve(fork, each.recorded)
-        self.staged.append(each)
+    def _happen(self, organisation_id: str, organisation: Organisation | None) -> Organisation:
+        """Let happen what has not yet, to a fork or to the state; advice comes of what it is then.
+
+        An organisation that is new is the one that its first event makes.
+        """
+        for place, events, staged in self._to_happen.pop(organisation_id):
+            for each in staged:
+                organisation = evolve(organisation, each.recorded)
+            waiting, reply = self.decided[place]
+            if isinstance(reply, Accepted) and (advice := advise(organisation, events)):
+                self.decided[place] = Decided(waiting, replace(reply, warnings=advice))
+        return organisation
 
     def _stage(self, event: Event, request: Request, position: int) -> Staged:
         recorded = Recorded(
