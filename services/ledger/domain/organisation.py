@@ -1,8 +1,8 @@
 """What the ledger knows of one organisation, folded from its events.
 
 The things in it are frozen and replaced in place, entry by entry: nothing copies the whole. Each
-keeps the event that created it, which is how creating twice is recognised and how the original
-stays visible.
+keeps the event that created it, or all that it said, which is how creating twice is recognised and
+how the original stays visible. What grows with history is kept packed.
 """
 
 from bisect import bisect_left, bisect_right
@@ -31,6 +31,7 @@ from goal_contracts.replies import Reason, Refusal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from services.ledger.domain.packed import Packed
 from services.ledger.domain.times import days_of_period, end_of_day, start_of_day
 
 ANSWERS_MAX = 100_000
@@ -42,14 +43,14 @@ ReadingKey = tuple[str, str, str]
 Thing = TypeVar("Thing")
 
 
-class HistoryImport(Struct, frozen=True):
+class HistoryImport(Struct, frozen=True, gc=False):
     """An import of facts from before the ledger."""
 
     started: events.HistoryImportStarted
     finished: events.HistoryImportFinished | None = None
 
 
-class Unit(Struct, frozen=True):
+class Unit(Struct, frozen=True, gc=False):
     """A company, department, team or person in the tree."""
 
     unit_id: str
@@ -60,7 +61,7 @@ class Unit(Struct, frozen=True):
     retired: bool = False
 
 
-class Closing(Struct, frozen=True):
+class Closing(Struct, frozen=True, gc=False):
     """One closing of a cycle: its facts stay when the cycle is reopened (R19)."""
 
     position: int
@@ -69,7 +70,7 @@ class Closing(Struct, frozen=True):
     closed: events.CycleClosed
 
 
-class Cycle(Struct, frozen=True):
+class Cycle(Struct, frozen=True, gc=False):
     """A period for goals. `policy` is the one pinned at activation (R20)."""
 
     cycle_id: str
@@ -85,7 +86,7 @@ class Cycle(Struct, frozen=True):
     closings: tuple[Closing, ...] = ()
 
 
-class Objective(Struct, frozen=True):
+class Objective(Struct, frozen=True, gc=False):
     """What a unit wants to reach in a cycle."""
 
     objective_id: str
@@ -105,7 +106,7 @@ class Objective(Struct, frozen=True):
     score_computed: Decimal | None = None
 
 
-class KeyResult(Struct, frozen=True):
+class KeyResult(Struct, frozen=True, gc=False):
     """A measurable outcome of an objective. `linked_from` is its measure before the last link."""
 
     key_result_id: str
@@ -122,22 +123,54 @@ class KeyResult(Struct, frozen=True):
     score_computed: Decimal | None = None
 
 
-class CheckIn(Struct, frozen=True):
-    """What a check-in says after its corrections; `position`, `known_at`, `actor` are its first."""
+class Said(Struct, frozen=True, array_like=True, gc=False):
+    """What a check-in says."""
+
+    value: Decimal | None
+    confidence: int | None
+    status: Status | None
+    note: str
+
+
+class CheckIn(Struct, frozen=True, array_like=True, gc=False):
+    """What a check-in says after its corrections; `position`, `known_at`, `actor` are its first.
+
+    `first` is what it said at first, once it was corrected.
+    """
 
     effective_at: datetime
     position: int
     known_at: datetime
     actor: str
-    said: events.CheckedIn
     value: Decimal | None
     confidence: int | None
     status: Status | None
     note: str
+    provenance: str | None
     retracted: bool = False
+    first: Said | None = None
+
+    @property
+    def said(self) -> Said:
+        """What it said when it was made."""
+        return self.first or Said(self.value, self.confidence, self.status, self.note)
+
+    def made(self, key_result_id: str, check_in_id: str) -> events.CheckedIn:
+        """The event that made it, under its ids."""
+        said = self.said
+        return events.CheckedIn(
+            key_result_id=key_result_id,
+            check_in_id=check_in_id,
+            effective_at=self.effective_at,
+            value=said.value,
+            confidence=said.confidence,
+            status=said.status,
+            note=said.note,
+            provenance=self.provenance,
+        )
 
 
-class KpiVersion(Struct, frozen=True):
+class KpiVersion(Struct, frozen=True, gc=False):
     """A KPI's definition from a day on; the first holds from always (R22)."""
 
     version: int
@@ -145,7 +178,7 @@ class KpiVersion(Struct, frozen=True):
     effective_on: date = date.min
 
 
-class Kpi(Struct, frozen=True):
+class Kpi(Struct, frozen=True, gc=False):
     """An indicator without an end date. `reviewed`: its present breach had its review (R24)."""
 
     kpi_id: str
@@ -180,7 +213,7 @@ class Kpi(Struct, frozen=True):
         return self.versions[number - 1]
 
 
-class Reading(Struct, frozen=True):
+class Reading(Struct, frozen=True, array_like=True, gc=False):
     """A KPI's value for a period from a source, as it says after its corrections."""
 
     effective_at: datetime
@@ -192,7 +225,13 @@ class Reading(Struct, frozen=True):
     retracted: bool = False
 
 
-class Review(Struct, frozen=True):
+class Missed(Struct, frozen=True, array_like=True, gc=False):
+    """A period that passed without a reading."""
+
+    effective_at: datetime
+
+
+class Review(Struct, frozen=True, gc=False):
     """Somebody's look at a KPI, and what they decided."""
 
     opened: events.KpiReviewOpened
@@ -223,12 +262,16 @@ class Organisation(Struct):
     cycles: MutableMapping[str, Cycle] = field(default_factory=dict)
     objectives: MutableMapping[str, Objective] = field(default_factory=dict)
     key_results: MutableMapping[str, KeyResult] = field(default_factory=dict)
-    check_ins: MutableMapping[tuple[str, str], CheckIn] = field(default_factory=dict)
+    check_ins: MutableMapping[tuple[str, str], CheckIn] = field(
+        default_factory=lambda: Packed(CheckIn)
+    )
     kpis: MutableMapping[str, Kpi] = field(default_factory=dict)
-    readings: MutableMapping[ReadingKey, Reading] = field(default_factory=dict)
-    missed: MutableMapping[ReadingKey, events.KpiReadingMissed] = field(default_factory=dict)
-    reviews: MutableMapping[tuple[str, str], Review] = field(default_factory=dict)
-    comments: MutableMapping[tuple[str, str], events.CommentAdded] = field(default_factory=dict)
+    readings: MutableMapping[ReadingKey, Reading] = field(default_factory=lambda: Packed(Reading))
+    missed: MutableMapping[ReadingKey, Missed] = field(default_factory=lambda: Packed(Missed))
+    reviews: MutableMapping[tuple[str, str], Review] = field(default_factory=lambda: Packed(Review))
+    comments: MutableMapping[tuple[str, str], events.CommentAdded] = field(
+        default_factory=lambda: Packed(events.CommentAdded)
+    )
     objective_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     key_result_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     check_in_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
