@@ -25,6 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from services.ledger.domain import Asked, Organisation, advise, evolve, facts_due, judge
+from services.ledger.domain.frozen_state import Held, Originator, Thawed, hold
 from services.ledger.store.log import (
     PAYLOAD_BYTES_MAX,
     AppendFailed,
@@ -33,6 +34,7 @@ from services.ledger.store.log import (
     OutcomeUnknown,
     Outgoing,
 )
+from services.ledger.store.snapshots import SnapshotStore
 from services.stream_reader import JetStreamError
 
 CONFLICT_RETRIES_MAX: Final = 50
@@ -43,8 +45,6 @@ FAULT_PAUSE_FIRST_S: Final = 0.05
 FAULT_PAUSE_MAX_S: Final = 2.0
 
 log = structlog.get_logger()
-
-Originator = tuple[str, str, str]
 
 
 class Request(Struct, frozen=True):
@@ -75,8 +75,14 @@ class Waiting(Struct, frozen=True, eq=False):
 class Writer:
     """Holds the state of every organisation of one stream and alone appends to it."""
 
-    def __init__(self, goal_log: GoalLog, new_event_id: Callable[[datetime], str]) -> None:
+    def __init__(
+        self,
+        goal_log: GoalLog,
+        new_event_id: Callable[[datetime], str],
+        snapshots: SnapshotStore | None = None,
+    ) -> None:
         self._log = goal_log
+        self._snapshots = snapshots
         self._new_event_id = new_event_id
         self._organisations: dict[str, Organisation] = {}
         self._versions: dict[Originator, int] = {}
@@ -85,12 +91,29 @@ class Writer:
         self.conflicts = 0
 
     async def load(self) -> None:
-        """Read what the log holds beyond what is in memory; raises on a gap or an unknown event."""
+        """Read what the log holds beyond what is in memory; raises on a gap or an unknown event.
+
+        Where nothing is in memory yet, the newest good snapshot is taken first.
+        """
+        if self.position == 0 and self._snapshots is not None:
+            thawed = await self._snapshots.newest_good()
+            if thawed is not None:
+                self.restore(thawed)
         reading = self._log.read(after=self.position, on_trouble=_log_trouble)
         async with contextlib.aclosing(reading) as batches:
             async for batch in batches:
                 for message in batch:
                     self._remember(codec.decode_event(message.position, message.payload))
+
+    def restore(self, thawed: Thawed) -> None:
+        """Know what a snapshot knew, and nothing else."""
+        self._organisations = thawed.organisations
+        self._versions = thawed.versions
+        self.position = thawed.position
+
+    def hold(self) -> Held:
+        """What is in memory now, to be written down while the writer goes on; release it."""
+        return hold(self.position, self._organisations, self._versions)
 
     async def submit(self, waiting: Waiting) -> None:
         """Take a request; past the bound it is refused at once."""

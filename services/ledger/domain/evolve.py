@@ -87,10 +87,9 @@ def _opened(event: events.Event, recorded: Recorded) -> Organisation:
 
 def _remember(organisation: Organisation, recorded: Recorded) -> None:
     answers = organisation.answers
-    _, events_before = answers.get(recorded.command_id, (0, 0))
-    answers[recorded.command_id] = recorded.position, events_before + 1
+    answers.remember(recorded.command_id, recorded.position)
     while len(answers) > ANSWERS_MAX and organisation.running_import is None:
-        answers.popitem(last=False)
+        answers.forget_oldest()
 
 
 def _happen(organisation: Organisation, event: events.Event, recorded: Recorded) -> None:

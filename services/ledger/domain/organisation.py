@@ -6,7 +6,7 @@ how the original stays visible. What grows with history is kept packed.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import ChainMap, OrderedDict
+from collections import ChainMap
 from collections.abc import Mapping, MutableMapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -31,6 +31,7 @@ from goal_contracts.replies import Reason, Refusal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from services.ledger.domain.answers import Answers
 from services.ledger.domain.packed import Packed
 from services.ledger.domain.times import days_of_period, end_of_day, start_of_day
 
@@ -246,7 +247,6 @@ class Organisation(Struct):
     KPIs are computed from a KPI (R27).
     `pursued` counts by cycle and unit the objectives that were neither dropped nor carried over.
     `changed` maps a goal's kind and id to the position of its last change (R29).
-    `answers` maps a command's id to the last position and the number of its events.
     """
 
     organisation_id: str
@@ -282,7 +282,7 @@ class Organisation(Struct):
     reading_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
     missed_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
     changed: MutableMapping[tuple[str, str], int] = field(default_factory=dict)
-    answers: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
+    answers: Answers = field(default_factory=Answers)
 
     def fork(self) -> "Organisation":
         """The same state to try events on: what is written to it stays in it.
@@ -294,7 +294,7 @@ class Organisation(Struct):
             for name in self.__struct_fields__
             if isinstance(entries := getattr(self, name), MutableMapping) and name != "answers"
         }
-        return replace(self, answers=OrderedDict(), **tried)
+        return replace(self, answers=Answers(), **tried)
 
     def unit(self, unit_id: str) -> Unit:
         return _found(self.units, "unit", unit_id)

@@ -1,12 +1,15 @@
 """A mapping that keeps its values as bytes: for what grows with history and is seldom looked at.
 
-To decisions it is a mapping of structs like any other. A value costs what its JSON costs, and the
-garbage collector has nothing to look through. It is written as the log writes, so that numbers,
-moments and their offsets come back exactly as they went in.
+To decisions it is a mapping of structs like any other, except that what is in it stays. A value
+costs what its JSON costs, and the garbage collector has nothing to look through. It is written as
+the log writes, so that numbers, moments and their offsets come back exactly as they went in.
+
+However much it holds, it can be held still at once and without a copy: what is written meanwhile
+stands beside it until it is released.
 """
 
-from collections.abc import Iterator, MutableMapping
-from typing import Generic, TypeVar
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Generic, Never, TypeVar
 
 from msgspec import json
 
@@ -17,36 +20,55 @@ _encode = json.Encoder().encode
 
 
 class Packed(MutableMapping[Key, Thing], Generic[Key, Thing]):
-    """Values of one type; `packed` holds each as one line of JSON."""
+    """Values of one type, each as one line of JSON."""
 
-    __slots__ = ("_decode", "kind", "packed")
+    __slots__ = ("_decode", "_later", "_packed")
 
-    def __init__(self, kind: type[Thing], packed: dict[Key, bytes] | None = None) -> None:
-        self.kind = kind
-        self.packed: dict[Key, bytes] = {} if packed is None else packed
+    def __init__(self, kind: type[Thing]) -> None:
+        self._packed: dict[Key, bytes] = {}
+        self._later: dict[Key, bytes] | None = None
         self._decode = json.Decoder(kind).decode
 
-    def copy(self) -> "Packed[Key, Thing]":
-        """The same values, to be changed apart from these."""
-        return Packed(self.kind, self.packed.copy())
+    def hold(self) -> Mapping[Key, bytes]:
+        """The values as they are now, and stay until `release`."""
+        if self._later is not None:
+            raise RuntimeError("it is being held")
+        self._later = {}
+        return self._packed
+
+    def release(self) -> None:
+        """What was written meanwhile takes its place."""
+        if self._later is not None:
+            self._packed.update(self._later)
+            self._later = None
+
+    def put(self, packed: Mapping[Key, bytes]) -> None:
+        """Values that `hold` gave once."""
+        self._writable().update(packed)
 
     def __getitem__(self, key: Key) -> Thing:
-        return self._decode(self.packed[key])
+        if self._later and key in self._later:
+            return self._decode(self._later[key])
+        return self._decode(self._packed[key])
 
     def __setitem__(self, key: Key, value: Thing) -> None:
-        self.packed[key] = _encode(value)
+        self._writable()[key] = _encode(value)
 
-    def __delitem__(self, key: Key) -> None:
-        del self.packed[key]
+    def __delitem__(self, key: Key) -> Never:
+        raise TypeError("what has happened stays")
 
     def __contains__(self, key: object) -> bool:
-        return key in self.packed
+        return key in self._packed or (self._later is not None and key in self._later)
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(self.packed)
+        yield from self._packed
+        yield from (each for each in self._later or () if each not in self._packed)
 
     def __len__(self) -> int:
-        return len(self.packed)
+        return len(self._packed) + sum(each not in self._packed for each in self._later or ())
 
     def __repr__(self) -> str:
-        return f"Packed({self.packed!r})"
+        return f"Packed({self._packed | (self._later or {})!r})"
+
+    def _writable(self) -> dict[Key, bytes]:
+        return self._packed if self._later is None else self._later
