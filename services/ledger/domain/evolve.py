@@ -14,6 +14,7 @@ from goal_contracts.measures import KpiLinked, Measure
 from msgspec import Struct
 from msgspec.structs import replace
 
+from services.ledger.domain.listed import Listed
 from services.ledger.domain.organisation import (
     ANSWERS_MAX,
     CheckIn,
@@ -202,7 +203,8 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 aligned_to=event.aligned_to,
                 drafted=event,
             )
-            _append(organisation.objective_ids, event.cycle_id, event.objective_id)
+            drafted = organisation.objective_ids.get(event.cycle_id, Listed())
+            organisation.objective_ids[event.cycle_id] = drafted.and_one(event.objective_id)
             _pursue(organisation, event.objective_id, 1)
         case events.ObjectivePublished():
             _change(organisation.objectives, event.objective_id, state="published")

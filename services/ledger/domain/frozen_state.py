@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 from msgspec import Struct, inspect, json
 
 from services.ledger.domain.answers import Answer, Answers
+from services.ledger.domain.listed import Listed
 from services.ledger.domain.organisation import Organisation
 from services.ledger.domain.packed import Packed
 
@@ -38,7 +39,7 @@ _VERSIONS: Final = "versions"
 _HINTS: Final[Mapping[str, Any]] = get_type_hints(Organisation)
 _MAPPINGS: Final[Mapping[str, Any]] = {
     name: get_args(hint)[1] for name, hint in _HINTS.items() if get_origin(hint) is MutableMapping
-} | {"answers": Answer}
+} | {"answers": Answer, "objective_ids": list[str]}
 """By the field's name: the type of its values."""
 _INDEX_OF: Final[Mapping[str, str]] = {
     "check_ins": "check_in_ids",
@@ -49,7 +50,7 @@ _INDEX_OF: Final[Mapping[str, str]] = {
 """Entries and the index that tells their order; one called `…_keys` holds whole keys."""
 _WRITTEN: Final = [name for name in _MAPPINGS if name not in _INDEX_OF.values()]
 
-_encoder: Final = json.Encoder()
+_encoder: Final = json.Encoder(enc_hook=list)  # of what is like a tuple and is none
 _decoders: Final[Mapping[str, json.Decoder[Any]]] = {
     name: json.Decoder(_MAPPINGS.get(name, hint)) for name, hint in _HINTS.items()
 } | {_VERSIONS: json.Decoder(int)}
@@ -172,7 +173,8 @@ class _Thawing:
         elif isinstance(entries, Answers):
             entries.add(zip(keys, _values(head, lines), strict=True))
         elif head.field.endswith("_ids"):
-            ids = (tuple(self._shared(each)) for each in _values(head, lines))
+            sequence = Listed if head.field == "objective_ids" else tuple
+            ids = (sequence(self._shared(each)) for each in _values(head, lines))
             entries.update(zip(keys, ids, strict=True))
         else:
             entries.update(zip(keys, _values(head, lines), strict=True))

@@ -32,6 +32,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from services.ledger.domain.answers import Answers
+from services.ledger.domain.listed import Listed
 from services.ledger.domain.packed import Packed
 from services.ledger.domain.times import days_of_period, end_of_day, start_of_day
 
@@ -272,7 +273,7 @@ class Organisation(Struct):
     comments: MutableMapping[tuple[str, str], events.CommentAdded] = field(
         default_factory=lambda: Packed(events.CommentAdded)
     )
-    objective_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    objective_ids: MutableMapping[str, Listed] = field(default_factory=dict)
     key_result_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     check_in_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     linked_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)

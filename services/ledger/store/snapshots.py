@@ -25,6 +25,7 @@ from typing import Final
 import msgspec
 import structlog
 from goal_contracts import codec
+from goal_contracts.codec import Recorded
 from nats.aio.client import Client
 from nats.js.api import ObjectInfo, ObjectMeta, ObjectMetaOptions, ObjectStoreConfig, StorageType
 from nats.js.errors import BadRequestError, BucketNotFoundError, NotFoundError
@@ -32,7 +33,14 @@ from nats.js.object_store import ObjectStore
 
 from services.ledger.domain import evolve
 from services.ledger.domain.answers import Answers
-from services.ledger.domain.frozen_state import Held, Thawed, from_blocks, shape, to_blocks
+from services.ledger.domain.frozen_state import (
+    Held,
+    HeldOrganisation,
+    Thawed,
+    from_blocks,
+    shape,
+    to_blocks,
+)
 from services.ledger.domain.organisation import Organisation
 from services.ledger.domain.packed import Packed
 from services.ledger.store.log import GoalLog
@@ -111,13 +119,12 @@ class SnapshotStore:
         """
         async with asyncio.timeout(WRITE_TIMEOUT_S):
             header = await self._header(held)
-            content = bytearray(msgspec.json.encode(header) + b"\n")
+            body = bytearray()
             for block in to_blocks(held):
                 # In a thread, where it leaves the loop alone; between two blocks others have turns.
                 compressed = await asyncio.to_thread(zlib.compress, block, FASTEST)
-                content += len(compressed).to_bytes(LENGTH_BYTES) + compressed
-            digest = await asyncio.to_thread(_digest, content)
-            whole = b"".join([FORMAT, b" ", digest.encode(), b"\n", content])
+                body += len(compressed).to_bytes(LENGTH_BYTES) + compressed
+            whole = await asyncio.to_thread(sealed, header, body)
             bucket = await self._declared()
             options = ObjectMetaOptions(max_chunk_size=CHUNK_BYTES)
             await bucket.put(f"{held.position:020}", whole, ObjectMeta(options=options))
@@ -129,7 +136,7 @@ class SnapshotStore:
         bucket = await self._client.jetstream().object_store(self.bucket)
         await self._require_all_chunks(await bucket.get_info(name))
         content = (await bucket.get(name)).data or b""
-        header, body = await asyncio.to_thread(_opened, content)
+        header, body = await asyncio.to_thread(opened, content)
         await self._require_own(header)
         return await asyncio.to_thread(_thawed, header, body)
 
@@ -165,10 +172,10 @@ class SnapshotStore:
         [event] = await self._log.get([held.position])
         recorded = codec.decode_event(held.position, event.payload)
         organisation = held.organisations.get(recorded.organisation_id)
-        answers = {} if organisation is None else organisation.entries["answers"]
-        position, _ = answers.get(recorded.command_id, (0, 0))
-        if position != held.position:
-            raise Foreign(f"the state has not seen the event that the log has at {held.position}")
+        if organisation is None or not _has_seen_last(organisation, recorded):
+            raise Foreign(
+                f"the state does not end with the event that the log has at {held.position}"
+            )
         return Header(
             fingerprint=fingerprint(),
             stream=self._stream,
@@ -229,7 +236,19 @@ async def _objects(bucket: ObjectStore) -> list[ObjectInfo]:
         return []
 
 
-def _opened(content: bytes) -> tuple[Header, bytes]:
+def _has_seen_last(organisation: HeldOrganisation, recorded: Recorded) -> bool:
+    """The state keeps no events, but it remembers where the last command's events ended."""
+    answered, _ = organisation.entries["answers"].get(recorded.command_id, (0, 0))
+    return bool(answered == organisation.plain["position"] == recorded.position)
+
+
+def sealed(header: Header, body: bytes | bytearray) -> bytes:
+    """A whole snapshot, as the object store keeps it."""
+    content = b"%b\n%b" % (msgspec.json.encode(header), bytes(body))
+    return b"%b %b\n%b" % (FORMAT, _digest(content).encode(), content)
+
+
+def opened(content: bytes) -> tuple[Header, bytes]:
     """Header and blocks of what is as it was written."""
     first_line, _, rest = content.partition(b"\n")
     written_as, _, digest = first_line.partition(b" ")
@@ -254,7 +273,7 @@ def _blocks(body: bytes) -> Iterator[bytes]:
         yield zlib.decompress(body[begin:at])
 
 
-def _digest(content: bytes | bytearray) -> str:
+def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
