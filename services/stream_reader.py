@@ -108,8 +108,9 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamInfo(ApiAnswer, frozen=True, kw_only=True):
-    """A stream's settings as the server has them, and its state."""
+    """A stream's settings as the server has them, its state, and when it was created."""
 
+    created: str = ""
     config: dict[str, object] = {}
     state: StreamState = StreamState(first_seq=0, last_seq=0, messages=0)
 

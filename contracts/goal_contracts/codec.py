@@ -26,7 +26,7 @@ class Unrecognised(Struct, frozen=True):
     data: Raw
 
 
-class Recorded(Struct, frozen=True):
+class Recorded(Struct, frozen=True, gc=False):
     """One event of the log: what happened, and who, when, why and where it stands.
 
     `position` is the stream's sequence. `recorded_at` is when the ledger wrote it, `known_at` when
@@ -55,7 +55,7 @@ class Recorded(Struct, frozen=True):
         return event_name(self.event)
 
 
-class CloudEvent(Struct, frozen=True, omit_defaults=True):
+class CloudEvent(Struct, frozen=True, omit_defaults=True, gc=False):
     """The envelope as it is on the wire: CloudEvents 1.0 attributes, our extensions, the data."""
 
     specversion: str

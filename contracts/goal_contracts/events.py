@@ -2,6 +2,9 @@
 
 An event carries the old and the new value where something was replaced. A published event is
 frozen: an optional field may be added, anything else is a new version.
+
+`gc=False`: they hold no cycles, and the ledger holds many of them, so the garbage collector need
+not look through them.
 """
 
 from datetime import date
@@ -41,7 +44,7 @@ from goal_contracts.measures import Measure
 from goal_contracts.policy import Policy
 
 
-class Band(Struct, frozen=True, omit_defaults=True):
+class Band(Struct, frozen=True, omit_defaults=True, gc=False):
     """A stretch of values in the KPI's own unit, ends included; None, open on that side."""
 
     low: Decimal | None = None
@@ -52,7 +55,7 @@ class Band(Struct, frozen=True, omit_defaults=True):
         return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
 
 
-class KpiBands(Struct, frozen=True):
+class KpiBands(Struct, frozen=True, gc=False):
     """Values inside `healthy` are healthy, else inside `warning` a warning, else a breach."""
 
     healthy: Band
@@ -65,7 +68,7 @@ class KpiBands(Struct, frozen=True):
         return "warning" if self.warning.holds(value) else "breach"
 
 
-class Ratio(Struct, frozen=True, tag_field="kind", tag="ratio", omit_defaults=True):
+class Ratio(Struct, frozen=True, tag_field="kind", tag="ratio", omit_defaults=True, gc=False):
     """One KPI's reading over another's of the same period, times a factor (100 for percent)."""
 
     numerator: Id
@@ -73,7 +76,7 @@ class Ratio(Struct, frozen=True, tag_field="kind", tag="ratio", omit_defaults=Tr
     factor: Decimal = Decimal(1)
 
 
-class Sum(Struct, frozen=True, tag_field="kind", tag="sum"):
+class Sum(Struct, frozen=True, tag_field="kind", tag="sum", gc=False):
     """The sum of several KPIs' readings of the same period."""
 
     of: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=100)]
@@ -82,7 +85,7 @@ class Sum(Struct, frozen=True, tag_field="kind", tag="sum"):
 Formula = Ratio | Sum
 
 
-class KpiDefinition(Struct, frozen=True, omit_defaults=True):
+class KpiDefinition(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a KPI measures and how it is judged; one version of it.
 
     A KPI with a formula takes no readings of its own: they are computed from other KPIs', rounded
@@ -103,7 +106,7 @@ class KpiDefinition(Struct, frozen=True, omit_defaults=True):
     description: Text = ""
 
 
-class OrganisationEvent(Struct, frozen=True, omit_defaults=True):
+class OrganisationEvent(Struct, frozen=True, omit_defaults=True, gc=False):
     """An event of the organisation itself."""
 
     kind: ClassVar[Kind] = "organisation"
@@ -146,7 +149,7 @@ class HistoryImportFinished(OrganisationEvent, frozen=True, omit_defaults=True):
     outcome: Literal["completed", "stopped"]
 
 
-class UnitEvent(Struct, frozen=True, omit_defaults=True):
+class UnitEvent(Struct, frozen=True, omit_defaults=True, gc=False):
     """An event of a unit in the organisation's tree."""
 
     kind: ClassVar[Kind] = "unit"
@@ -186,7 +189,7 @@ class UnitRetired(UnitEvent, frozen=True, omit_defaults=True):
     reason: Reasoning | None = None
 
 
-class CycleEvent(Struct, frozen=True, omit_defaults=True):
+class CycleEvent(Struct, frozen=True, omit_defaults=True, gc=False):
     """An event of a cycle."""
 
     kind: ClassVar[Kind] = "cycle"
@@ -257,7 +260,7 @@ class RetrospectiveRecorded(CycleEvent, frozen=True, omit_defaults=True):
     celebrate: Text = ""
 
 
-class ObjectiveEvent(Struct, frozen=True, omit_defaults=True):
+class ObjectiveEvent(Struct, frozen=True, omit_defaults=True, gc=False):
     """An event of an objective."""
 
     kind: ClassVar[Kind] = "objective"
@@ -355,7 +358,7 @@ class ObjectiveCarriedOver(ObjectiveEvent, frozen=True, omit_defaults=True):
     reason: Reasoning | None = None
 
 
-class KeyResultEvent(Struct, frozen=True, omit_defaults=True):
+class KeyResultEvent(Struct, frozen=True, omit_defaults=True, gc=False):
     """An event of a key result."""
 
     kind: ClassVar[Kind] = "key_result"
@@ -487,7 +490,7 @@ class KeyResultWaived(KeyResultEvent, frozen=True, omit_defaults=True):
     reason: Reasoning
 
 
-class KpiEvent(Struct, frozen=True, omit_defaults=True):
+class KpiEvent(Struct, frozen=True, omit_defaults=True, gc=False):
     """An event of a KPI."""
 
     kind: ClassVar[Kind] = "kpi"
@@ -620,7 +623,7 @@ class KpiReviewClosed(KpiEvent, frozen=True, omit_defaults=True):
     reason: Reasoning | None = None
 
 
-class CommentAdded(Struct, frozen=True, omit_defaults=True):
+class CommentAdded(Struct, frozen=True, omit_defaults=True, gc=False):
     """Somebody said something about an objective, a key result or a KPI."""
 
     goal: GoalRef

@@ -24,7 +24,7 @@ FourPointBand = Literal["fail", "commit", "target", "stretch"]
 """Which of the expectations of a four-point metric is reached."""
 
 
-class Metric(Struct, frozen=True, tag_field="kind", tag="metric"):
+class Metric(Struct, frozen=True, tag_field="kind", tag="metric", gc=False):
     """A number that moves from a baseline to a target; below the baseline it is a decrease."""
 
     unit: UnitOfMeasure
@@ -32,7 +32,7 @@ class Metric(Struct, frozen=True, tag_field="kind", tag="metric"):
     target: Decimal
 
 
-class FourPointMetric(Struct, frozen=True, tag_field="kind", tag="four_point_metric"):
+class FourPointMetric(Struct, frozen=True, tag_field="kind", tag="four_point_metric", gc=False):
     """A metric with three expectations on the way: commit, target and stretch."""
 
     unit: UnitOfMeasure
@@ -42,7 +42,7 @@ class FourPointMetric(Struct, frozen=True, tag_field="kind", tag="four_point_met
     stretch: Decimal
 
 
-class Maintain(Struct, frozen=True, tag_field="kind", tag="maintain", omit_defaults=True):
+class Maintain(Struct, frozen=True, tag_field="kind", tag="maintain", omit_defaults=True, gc=False):
     """A number that has to stay at least `lower`, at most `upper`, or within both."""
 
     unit: UnitOfMeasure
@@ -51,24 +51,24 @@ class Maintain(Struct, frozen=True, tag_field="kind", tag="maintain", omit_defau
     counted_by: Literal["check_ins", "time"] = "check_ins"
 
 
-class Count(Struct, frozen=True, tag_field="kind", tag="count"):
+class Count(Struct, frozen=True, tag_field="kind", tag="count", gc=False):
     """So many of a whole: n of `of`."""
 
     unit: UnitOfMeasure
     of: int
 
 
-class Milestone(Struct, frozen=True, tag_field="kind", tag="milestone"):
+class Milestone(Struct, frozen=True, tag_field="kind", tag="milestone", gc=False):
     """Done or not: a check-in's value is 1 or 0."""
 
 
-class Baseline(Struct, frozen=True, tag_field="kind", tag="baseline"):
+class Baseline(Struct, frozen=True, tag_field="kind", tag="baseline", gc=False):
     """A number nobody knows yet: finding it out is the result."""
 
     unit: UnitOfMeasure
 
 
-class KpiLinked(Struct, frozen=True, tag_field="kind", tag="kpi_linked"):
+class KpiLinked(Struct, frozen=True, tag_field="kind", tag="kpi_linked", gc=False):
     """A metric whose values are the readings of a KPI."""
 
     kpi_id: Id

@@ -6,6 +6,7 @@ FastStream's own connection, with the command bytes handed to the writer as they
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,9 @@ from nats.aio.msg import Msg
 
 from services.ledger.handlers import clock, new_event_id, read_request
 from services.ledger.roles import Roles, read_roles
+from services.ledger.snapshotting import keep_snapshots, save_if_due
 from services.ledger.store.log import GoalLog, connect_options
+from services.ledger.store.snapshots import SnapshotStore
 from services.ledger.store.streams import (
     Difference,
     StreamSettings,
@@ -92,8 +95,11 @@ async def serving(
     """
     await check_server(client, settings.stream, settings.monitor_url)
     await ensure_stream(client, settings.stream)
-    writer = Writer(GoalLog(client, settings.stream.name), new_event_id)
+    snapshots = SnapshotStore(client, settings.stream.name, settings.stream.replicas)
+    writer = Writer(GoalLog(client, settings.stream.name), new_event_id, snapshots)
     await writer.load()
+    # What was loaded stays: the garbage collector need not look through it again and again.
+    gc.freeze()
     log.info("ledger_loaded", stream=settings.stream.name, position=writer.position)
 
     standings = roles or Roles()
@@ -112,6 +118,7 @@ async def serving(
     tasks = [
         asyncio.create_task(writer.run(), name="writer"),
         asyncio.create_task(keep_time(writer, clock), name="time"),
+        asyncio.create_task(keep_snapshots(writer, snapshots), name="snapshots"),
         asyncio.create_task(
             watch_stream_settings(client, settings.stream, unsafe), name="stream settings"
         ),
@@ -149,6 +156,10 @@ async def serving(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if not failures:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await save_if_due(writer, snapshots)
         log.info("ledger_stopped", position=writer.position)
 
 

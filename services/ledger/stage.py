@@ -110,7 +110,8 @@ class Stage:
             if organisation is not fork:
                 take_over(organisation, fork)
         for organisation_id in [*self._to_happen]:
-            self._happen(organisation_id, self._organisations.get(organisation_id))
+            known = self._organisations.get(organisation_id)
+            self._organisations[organisation_id] = self._happen(organisation_id, known)
 
     def stand_on_state(self) -> None:
         """The stage before it is settled."""
@@ -181,12 +182,12 @@ class Stage:
         An organisation that is new is the one that its first event makes.
         """
         for place, events, staged in self._to_happen.pop(organisation_id):
-            for each in staged:
-                organisation = evolve(organisation, each.recorded)
+            now = _evolved(organisation, staged)
             waiting, reply = self.decided[place]
-            if isinstance(reply, Accepted) and (advice := advise(organisation, events)):
+            if isinstance(reply, Accepted) and (advice := advise(now, events)):
                 self.decided[place] = Decided(waiting, replace(reply, warnings=advice))
-        return organisation
+            organisation = now
+        return now
 
     def _stage(self, event: Event, request: Request, position: int) -> Staged:
         recorded = Recorded(
@@ -215,6 +216,14 @@ class Stage:
                 accepted=f"at most {PAYLOAD_BYTES_MAX} bytes in one event",
             )
         return Staged(recorded, payload)
+
+
+def _evolved(organisation: Organisation | None, staged: Sequence[Staged]) -> Organisation:
+    first, *others = staged
+    organisation = evolve(organisation, first.recorded)
+    for each in others:
+        organisation = evolve(organisation, each.recorded)
+    return organisation
 
 
 def refused(command_id: str, refusal: Refusal) -> Refused:

@@ -24,6 +24,7 @@ from goal_contracts.replies import Accepted, Reason, Refused, Reply
 from msgspec import Struct
 
 from services.ledger.domain import Organisation, evolve, facts_due
+from services.ledger.domain.frozen_state import Held, Originator, Thawed, hold
 from services.ledger.request import Request, SendReply, Waiting
 from services.ledger.stage import Decided, Stage, Staged
 from services.ledger.store.log import (
@@ -34,6 +35,7 @@ from services.ledger.store.log import (
     Outgoing,
     Sent,
 )
+from services.ledger.store.snapshots import SnapshotStore
 from services.stream_reader import JetStreamError
 
 WAITING_MAX: Final = 10_000
@@ -52,8 +54,6 @@ FORGOTTEN_AFTER_S: Final = 60.0
 
 log = structlog.get_logger()
 
-Originator = tuple[str, str, str]
-
 
 class Writer:
     """Holds the state of every organisation of one stream and alone appends to it."""
@@ -62,10 +62,12 @@ class Writer:
         self,
         goal_log: GoalLog,
         new_event_id: Callable[[datetime], str],
+        snapshots: SnapshotStore | None = None,
         *,
         apart_max: int = APART_MAX,
     ) -> None:
         self._log = goal_log
+        self._snapshots = snapshots
         self._new_event_id = new_event_id
         self._apart_max = apart_max
         self._organisations: dict[str, Organisation] = {}
@@ -81,12 +83,29 @@ class Writer:
         self.conflicts = 0
 
     async def load(self) -> None:
-        """Read what the log holds beyond what is in memory; raises on a gap or an unknown event."""
+        """Read what the log holds beyond what is in memory; raises on a gap or an unknown event.
+
+        Where nothing is in memory yet, the newest good snapshot is taken first.
+        """
+        if self.position == 0 and self._snapshots is not None:
+            thawed = await self._snapshots.newest_good()
+            if thawed is not None:
+                self.restore(thawed)
         reading = self._log.read(after=self.position, on_trouble=_log_trouble)
         async with contextlib.aclosing(reading) as batches:
             async for batch in batches:
                 for message in batch:
                     self._remember(codec.decode_event(message.position, message.payload))
+
+    def restore(self, thawed: Thawed) -> None:
+        """Know what a snapshot knew, and nothing else."""
+        self._organisations = thawed.organisations
+        self._versions = thawed.versions
+        self.position = thawed.position
+
+    def hold(self) -> Held:
+        """What is in memory now, to be written down while the writer goes on; release it."""
+        return hold(self.position, self._organisations, self._versions)
 
     async def submit(self, request: Request, reply: SendReply) -> None:
         """Take a request and where its reply goes; past the bound it is refused at once.
@@ -187,6 +206,9 @@ class Writer:
             self._close(waiting.request)
             if reply is not None:
                 await waiting.reply(reply)
+        if decided:
+            await asyncio.sleep(0)  # the replies leave before anything is written about them
+        for waiting, reply in decided:
             _log_outcome(waiting.request, reply)
 
     def _close(self, request: Request) -> None:

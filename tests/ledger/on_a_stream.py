@@ -14,6 +14,7 @@ from goal_contracts.replies import Reply
 from services.ledger.handlers import new_event_id
 from services.ledger.request import Request, SendReply
 from services.ledger.store.log import GoalLog
+from services.ledger.store.snapshots import SnapshotStore
 from services.ledger.store.streams import StreamSettings
 from services.ledger.writer import Writer
 
@@ -71,9 +72,11 @@ class Ledger(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def running(goal_log: GoalLog, settings: StreamSettings) -> AsyncIterator[Ledger]:
+async def running(
+    goal_log: GoalLog, settings: StreamSettings, snapshots: SnapshotStore | None = None
+) -> AsyncIterator[Ledger]:
     """A writer that has loaded the log and takes commands."""
-    writer = Writer(goal_log, new_event_id)
+    writer = Writer(goal_log, new_event_id, snapshots)
     await writer.load()
     task = asyncio.create_task(writer.run())
     try:

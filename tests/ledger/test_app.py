@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -10,13 +11,16 @@ from uuid import uuid4
 import nats
 import nats.errors
 import pytest
+import structlog.testing
 from goal_contracts import codec, subjects
 from goal_contracts.commands import Command, DefineUnit, OpenOrganisation
 from goal_contracts.replies import Accepted, Reason, Refused, Reply
 from nats.aio.client import Client
 
 from services.embedded.nats_server import NatsServer
+from services.ledger import app
 from services.ledger.app import Settings, StreamChanged, run, serving
+from services.ledger.snapshotting import save_if_due
 from services.ledger.store.streams import StreamSettings, UnsafeServer
 from services.stream_reader import StreamInfo, api_request, stream_info
 from tests.running import GOAL_LEDGER
@@ -270,3 +274,22 @@ async def test_told_to_stop_it_answers_every_command_it_took(
     position = (await stream_info(client, subjects.STREAM)).state.last_seq
     assert position == 1 + outcomes.count("accepted")
     await client.close()
+
+
+async def test_a_ledger_that_ends_writes_a_snapshot_and_the_next_begins_with_it(
+    nats_client: Client,
+    settings: Settings,
+    organisation_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "save_if_due", partial(save_if_due, events_between=2))
+    async with serving(nats_client, settings, stop=lambda: None):
+        await ask(nats_client, organisation_id, OpenOrganisation(name="Acme"), "c-1")
+        unit = DefineUnit(unit_id="team", name="Team", unit_kind="team")
+        first = await ask(nats_client, organisation_id, unit, "c-2")
+    with structlog.testing.capture_logs() as lines:
+        async with serving(nats_client, settings, stop=lambda: None):
+            again = await ask(nats_client, organisation_id, unit, "c-2")
+    [loaded] = [line for line in lines if line["event"] == "snapshot_loaded"]
+    assert loaded["position"] == 2
+    assert again == first

@@ -29,9 +29,9 @@ def check_in(
     key_result = organisation.key_result(command.key_result_id)
     known = organisation.check_ins.get((command.key_result_id, command.check_in_id))
     if known is not None:
-        said = known.said
         return asked_before(
-            replace(command, effective_at=command.effective_at or said.effective_at), said
+            replace(command, effective_at=command.effective_at or known.effective_at),
+            known.made(command.key_result_id, command.check_in_id),
         )
     cycle = _refuse_unless_taken(organisation, key_result, asked)
     policy = organisation.policy_of(cycle)
@@ -75,7 +75,7 @@ def correct(
     ):
         return ()
     policy = organisation.policy_of(organisation.cycle_of(key_result))
-    _refuse_correction(policy, made, asked)
+    _refuse_correction(policy, command, made, asked)
     reason = refuse_without_reason(command.reason, "correcting a check-in", "R14")
     _refuse_saying_too_little(policy, command)
     if command.value is not None and not _keeps_value(key_result, made, command.value):
@@ -106,7 +106,8 @@ def retract(
     made = _made(organisation, key_result, command.check_in_id)
     if made.retracted:
         return ()
-    _refuse_correction(organisation.policy_of(organisation.cycle_of(key_result)), made, asked)
+    policy = organisation.policy_of(organisation.cycle_of(key_result))
+    _refuse_correction(policy, command, made, asked)
     reason = refuse_without_reason(command.reason, "retracting a check-in", "R14")
     return (
         CheckInRetracted(
@@ -229,12 +230,17 @@ def _refuse_effective_at(
         )
 
 
-def _refuse_correction(policy: Policy, made: CheckIn, asked: Asked) -> None:
+def _refuse_correction(
+    policy: Policy,
+    command: commands.CorrectCheckIn | commands.RetractCheckIn,
+    made: CheckIn,
+    asked: Asked,
+) -> None:
     """R14: who may correct or retract, and for how long after the check-in was made."""
     if policy.correction_by == "author" and asked.actor != made.actor:
         raise Refusal(
             Reason.NOT_THE_AUTHOR,
-            f"the check-in {made.said.check_in_id} is {made.actor}'s",
+            f"the check-in {command.check_in_id} is {made.actor}'s",
             seen=asked.actor,
             accepted=made.actor,
         )

@@ -318,12 +318,12 @@ def _refuse_check_ins_outside(organisation: Organisation, moved: Cycle) -> None:
     begin, end = organisation.begin_of(moved), organisation.end_of(moved)
     for objective in organisation.objectives_in(moved.cycle_id):
         for key_result_id in organisation.key_result_ids.get(objective.objective_id, ()):
-            for check_in in organisation.live_check_ins(key_result_id):
-                if not begin <= check_in.effective_at <= end:
+            for check_in_id in organisation.check_in_ids.get(key_result_id, ()):
+                check_in = organisation.check_ins[key_result_id, check_in_id]
+                if not check_in.retracted and not begin <= check_in.effective_at <= end:
                     raise Refusal(
                         Reason.EFFECTIVE_OUTSIDE_CYCLE,
-                        f"the check-in {check_in.said.check_in_id} of {key_result_id} would lie "
-                        "outside",
+                        f"the check-in {check_in_id} of {key_result_id} would lie outside",
                         seen=f"{moved.start_on} to {moved.end_on}",
                         accepted="days that keep every check-in inside, or retract it first",
                     )

@@ -5,6 +5,7 @@ An event that this release does not know stops the ledger: in an audit trail nob
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, MutableMapping
+from sys import intern
 from typing import Any, TypeVar, assert_never
 
 from goal_contracts import events
@@ -13,6 +14,7 @@ from goal_contracts.measures import KpiLinked, Measure
 from msgspec import Struct
 from msgspec.structs import replace
 
+from services.ledger.domain.listed import Listed
 from services.ledger.domain.organisation import (
     ANSWERS_MAX,
     CheckIn,
@@ -22,6 +24,7 @@ from services.ledger.domain.organisation import (
     KeyResult,
     Kpi,
     KpiVersion,
+    Missed,
     Objective,
     Organisation,
     Reading,
@@ -63,18 +66,18 @@ def evolve(organisation: Organisation | None, recorded: Recorded) -> Organisatio
     else:
         _happen(organisation, event, recorded)
     if not isinstance(event, events.CommentAdded):
-        organisation.changed[recorded.kind, recorded.goal_id] = recorded.position
+        organisation.changed[event.kind, event.goal_id] = recorded.position
     organisation.position = recorded.position
     organisation.known_at_max = max(organisation.known_at_max, recorded.known_at)
     _remember(organisation, recorded)
     return organisation
 
 
-def take_over(organisation: Organisation, fork: Organisation, history: Iterable[Recorded]) -> None:
-    """Let happen to an organisation what a fork of it went through: `history`, and no more."""
+def take_over(organisation: Organisation, fork: Organisation) -> None:
+    """Let happen to an organisation what has happened to a fork of it."""
     organisation.take_over(fork)
-    for recorded in history:
-        _remember(organisation, recorded)
+    organisation.answers.add(fork.answers.items())
+    _forget_the_oldest(organisation)
 
 
 def _opened(event: events.Event, recorded: Recorded) -> Organisation:
@@ -91,15 +94,46 @@ def _opened(event: events.Event, recorded: Recorded) -> Organisation:
 
 
 def _remember(organisation: Organisation, recorded: Recorded) -> None:
+    organisation.answers.remember(recorded.command_id, recorded.position)
+    _forget_the_oldest(organisation)
+
+
+def _forget_the_oldest(organisation: Organisation) -> None:
     answers = organisation.answers
-    _, events_before = answers.get(recorded.command_id, (0, 0))
-    answers[recorded.command_id] = recorded.position, events_before + 1
     while len(answers) > ANSWERS_MAX and organisation.running_import is None:
-        answers.popitem(last=False)
+        answers.forget_oldest()
 
 
 def _happen(organisation: Organisation, event: events.Event, recorded: Recorded) -> None:
+    # The most frequent first: a match looks at one case after the other.
     match event:
+        case events.KpiReadingRecorded():
+            key = _reading_key(organisation, event)
+            is_new = key not in organisation.readings
+            organisation.readings[key] = Reading(
+                effective_at=event.effective_at,
+                position=recorded.position,
+                definition_version=event.definition_version,
+                value=event.value,
+                numerator=event.numerator,
+                denominator=event.denominator,
+            )
+            if is_new:
+                _insert(organisation.reading_keys, key, organisation.readings)
+        case events.CheckedIn():
+            key_result_id = organisation.key_results[event.key_result_id].key_result_id
+            organisation.check_ins[key_result_id, event.check_in_id] = CheckIn(
+                effective_at=event.effective_at,
+                position=recorded.position,
+                known_at=recorded.known_at,
+                actor=recorded.actor,
+                value=event.value,
+                confidence=event.confidence,
+                status=event.status,
+                note=event.note,
+                provenance=event.provenance,
+            )
+            _append(organisation.check_in_ids, key_result_id, event.check_in_id)
         case events.OrganisationOpened():
             raise BrokenHistory(f"opened again at position {recorded.position}")
         case events.PolicyChanged():
@@ -180,7 +214,8 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 aligned_to=event.aligned_to,
                 drafted=event,
             )
-            _append(organisation.objective_ids, event.cycle_id, event.objective_id)
+            drafted = organisation.objective_ids.get(event.cycle_id, Listed())
+            organisation.objective_ids[event.cycle_id] = drafted.and_one(event.objective_id)
             _pursue(organisation, event.objective_id, 1)
         case events.ObjectivePublished():
             _change(organisation.objectives, event.objective_id, state="published")
@@ -261,23 +296,12 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
         case events.KeyResultUnlinkedFromKpi():
             _change(organisation.key_results, event.key_result_id, measure=event.measure)
             _unlink(organisation, event.key_result_id, event.measure_was)
-        case events.CheckedIn():
-            organisation.check_ins[event.key_result_id, event.check_in_id] = CheckIn(
-                effective_at=event.effective_at,
-                position=recorded.position,
-                known_at=recorded.known_at,
-                actor=recorded.actor,
-                said=event,
-                value=event.value,
-                confidence=event.confidence,
-                status=event.status,
-                note=event.note,
-            )
-            _append(organisation.check_in_ids, event.key_result_id, event.check_in_id)
         case events.CheckInCorrected():
+            made = organisation.check_ins[event.key_result_id, event.check_in_id]
             _change(
                 organisation.check_ins,
                 (event.key_result_id, event.check_in_id),
+                first=made.said,
                 value=event.value,
                 confidence=event.confidence,
                 status=event.status,
@@ -332,19 +356,6 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
             _change(organisation.kpis, event.kpi_id, owner=event.owner, unit_id=event.unit_id)
         case events.KpiRetired():
             _change(organisation.kpis, event.kpi_id, retired=True)
-        case events.KpiReadingRecorded():
-            key = event.kpi_id, event.period, event.source
-            is_new = key not in organisation.readings
-            organisation.readings[key] = Reading(
-                effective_at=event.effective_at,
-                position=recorded.position,
-                definition_version=event.definition_version,
-                value=event.value,
-                numerator=event.numerator,
-                denominator=event.denominator,
-            )
-            if is_new:
-                _insert(organisation.reading_keys, key, organisation.readings)
         case events.KpiReadingCorrected():
             _change(
                 organisation.readings,
@@ -357,8 +368,8 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
             key = event.kpi_id, event.period, event.source
             _change(organisation.readings, key, retracted=True)
         case events.KpiReadingMissed():
-            key = event.kpi_id, event.period, event.source
-            organisation.missed[key] = event
+            key = _reading_key(organisation, event)
+            organisation.missed[key] = Missed(event.effective_at)
             _insert(organisation.missed_keys, key, organisation.missed)
         case events.KpiHealthChanged():
             _change(organisation.kpis, event.kpi_id, health=event.health, reviewed=False)
@@ -383,6 +394,13 @@ def _append(index: MutableMapping[str, tuple[Item, ...]], key: str, item: Item) 
     index[key] = (*index.get(key, ()), item)
 
 
+def _reading_key(
+    organisation: Organisation, event: events.KpiReadingRecorded | events.KpiReadingMissed
+) -> ReadingKey:
+    """As it is kept: the same few strings again and again, so each of them only once."""
+    return organisation.kpis[event.kpi_id].kpi_id, intern(event.period), intern(event.source)
+
+
 def _pursue(organisation: Organisation, objective_id: str, more: int) -> None:
     objective = organisation.objectives[objective_id]
     unit = objective.cycle_id, objective.unit_id
@@ -392,7 +410,7 @@ def _pursue(organisation: Organisation, objective_id: str, more: int) -> None:
 def _insert(
     index: MutableMapping[str, tuple[ReadingKey, ...]],
     key: ReadingKey,
-    entries: Mapping[ReadingKey, Reading] | Mapping[ReadingKey, events.KpiReadingMissed],
+    entries: Mapping[ReadingKey, Reading] | Mapping[ReadingKey, Missed],
 ) -> None:
     """Where it is effective, after those that are effective then, too; mostly that is the end."""
     keys, effective_at = index.get(key[0], ()), entries[key].effective_at

@@ -1,12 +1,11 @@
 """What the ledger knows of one organisation, folded from its events.
 
 The things in it are frozen and replaced in place, entry by entry: nothing copies the whole. Each
-keeps the event that created it, which is how creating twice is recognised and how the original
-stays visible.
+keeps the event that created it, or all that it said, which is how creating twice is recognised and
+how the original stays visible. What grows with history is kept packed.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -31,7 +30,10 @@ from goal_contracts.replies import Reason, Refusal
 from msgspec import NODEFAULT, Struct, field
 from msgspec.structs import fields, replace
 
+from services.ledger.domain.answers import Answers
+from services.ledger.domain.listed import Listed
 from services.ledger.domain.overlay import Overlay
+from services.ledger.domain.packed import Packed
 from services.ledger.domain.times import days_of_period, end_of_day, start_of_day
 
 ANSWERS_MAX = 100_000
@@ -43,14 +45,14 @@ ReadingKey = tuple[str, str, str]
 Thing = TypeVar("Thing")
 
 
-class HistoryImport(Struct, frozen=True):
+class HistoryImport(Struct, frozen=True, gc=False):
     """An import of facts from before the ledger."""
 
     started: events.HistoryImportStarted
     finished: events.HistoryImportFinished | None = None
 
 
-class Unit(Struct, frozen=True):
+class Unit(Struct, frozen=True, gc=False):
     """A company, department, team or person in the tree."""
 
     unit_id: str
@@ -61,7 +63,7 @@ class Unit(Struct, frozen=True):
     retired: bool = False
 
 
-class Closing(Struct, frozen=True):
+class Closing(Struct, frozen=True, gc=False):
     """One closing of a cycle: its facts stay when the cycle is reopened (R19)."""
 
     position: int
@@ -70,7 +72,7 @@ class Closing(Struct, frozen=True):
     closed: events.CycleClosed
 
 
-class Cycle(Struct, frozen=True):
+class Cycle(Struct, frozen=True, gc=False):
     """A period for goals. `policy` is the one pinned at activation (R20)."""
 
     cycle_id: str
@@ -86,7 +88,7 @@ class Cycle(Struct, frozen=True):
     closings: tuple[Closing, ...] = ()
 
 
-class Objective(Struct, frozen=True):
+class Objective(Struct, frozen=True, gc=False):
     """What a unit wants to reach in a cycle."""
 
     objective_id: str
@@ -106,7 +108,7 @@ class Objective(Struct, frozen=True):
     score_computed: Decimal | None = None
 
 
-class KeyResult(Struct, frozen=True):
+class KeyResult(Struct, frozen=True, gc=False):
     """A measurable outcome of an objective. `linked_from` is its measure before the last link."""
 
     key_result_id: str
@@ -123,22 +125,54 @@ class KeyResult(Struct, frozen=True):
     score_computed: Decimal | None = None
 
 
-class CheckIn(Struct, frozen=True):
-    """What a check-in says after its corrections; `position`, `known_at`, `actor` are its first."""
+class Said(Struct, frozen=True, array_like=True, gc=False):
+    """What a check-in says."""
+
+    value: Decimal | None
+    confidence: int | None
+    status: Status | None
+    note: str
+
+
+class CheckIn(Struct, frozen=True, array_like=True, gc=False):
+    """What a check-in says after its corrections; `position`, `known_at`, `actor` are its first.
+
+    `first` is what it said at first, once it was corrected.
+    """
 
     effective_at: datetime
     position: int
     known_at: datetime
     actor: str
-    said: events.CheckedIn
     value: Decimal | None
     confidence: int | None
     status: Status | None
     note: str
+    provenance: str | None
     retracted: bool = False
+    first: Said | None = None
+
+    @property
+    def said(self) -> Said:
+        """What it said when it was made."""
+        return self.first or Said(self.value, self.confidence, self.status, self.note)
+
+    def made(self, key_result_id: str, check_in_id: str) -> events.CheckedIn:
+        """The event that made it, under its ids."""
+        said = self.said
+        return events.CheckedIn(
+            key_result_id=key_result_id,
+            check_in_id=check_in_id,
+            effective_at=self.effective_at,
+            value=said.value,
+            confidence=said.confidence,
+            status=said.status,
+            note=said.note,
+            provenance=self.provenance,
+        )
 
 
-class KpiVersion(Struct, frozen=True):
+class KpiVersion(Struct, frozen=True, gc=False):
     """A KPI's definition from a day on; the first holds from always (R22)."""
 
     version: int
@@ -146,7 +180,7 @@ class KpiVersion(Struct, frozen=True):
     effective_on: date = date.min
 
 
-class Kpi(Struct, frozen=True):
+class Kpi(Struct, frozen=True, gc=False):
     """An indicator without an end date. `reviewed`: its present breach had its review (R24)."""
 
     kpi_id: str
@@ -181,7 +215,7 @@ class Kpi(Struct, frozen=True):
         return self.versions[number - 1]
 
 
-class Reading(Struct, frozen=True):
+class Reading(Struct, frozen=True, array_like=True, gc=False):
     """A KPI's value for a period from a source, as it says after its corrections."""
 
     effective_at: datetime
@@ -193,7 +227,13 @@ class Reading(Struct, frozen=True):
     retracted: bool = False
 
 
-class Review(Struct, frozen=True):
+class Missed(Struct, frozen=True, array_like=True, gc=False):
+    """A period that passed without a reading."""
+
+    effective_at: datetime
+
+
+class Review(Struct, frozen=True, gc=False):
     """Somebody's look at a KPI, and what they decided."""
 
     opened: events.KpiReviewOpened
@@ -208,7 +248,6 @@ class Organisation(Struct):
     KPIs are computed from a KPI (R27).
     `pursued` counts by cycle and unit the objectives that were neither dropped nor carried over.
     `changed` maps a goal's kind and id to the position of its last change (R29).
-    `answers` maps a command's id to the last position and the number of its events.
     """
 
     organisation_id: str
@@ -224,13 +263,17 @@ class Organisation(Struct):
     cycles: MutableMapping[str, Cycle] = field(default_factory=dict)
     objectives: MutableMapping[str, Objective] = field(default_factory=dict)
     key_results: MutableMapping[str, KeyResult] = field(default_factory=dict)
-    check_ins: MutableMapping[tuple[str, str], CheckIn] = field(default_factory=dict)
+    check_ins: MutableMapping[tuple[str, str], CheckIn] = field(
+        default_factory=lambda: Packed(CheckIn)
+    )
     kpis: MutableMapping[str, Kpi] = field(default_factory=dict)
-    readings: MutableMapping[ReadingKey, Reading] = field(default_factory=dict)
-    missed: MutableMapping[ReadingKey, events.KpiReadingMissed] = field(default_factory=dict)
-    reviews: MutableMapping[tuple[str, str], Review] = field(default_factory=dict)
-    comments: MutableMapping[tuple[str, str], events.CommentAdded] = field(default_factory=dict)
-    objective_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    readings: MutableMapping[ReadingKey, Reading] = field(default_factory=lambda: Packed(Reading))
+    missed: MutableMapping[ReadingKey, Missed] = field(default_factory=lambda: Packed(Missed))
+    reviews: MutableMapping[tuple[str, str], Review] = field(default_factory=lambda: Packed(Review))
+    comments: MutableMapping[tuple[str, str], events.CommentAdded] = field(
+        default_factory=lambda: Packed(events.CommentAdded)
+    )
+    objective_ids: MutableMapping[str, Listed] = field(default_factory=dict)
     key_result_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     check_in_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     linked_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -240,7 +283,7 @@ class Organisation(Struct):
     reading_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
     missed_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
     changed: MutableMapping[tuple[str, str], int] = field(default_factory=dict)
-    answers: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
+    answers: Answers = field(default_factory=Answers)
 
     def fork(self) -> "Organisation":
         """The same state to try events on: what is written to it stays in it.
@@ -248,7 +291,7 @@ class Organisation(Struct):
         It remembers no answers but its own. `take_over` lets what happened to it happen here.
         """
         tried = {name: Overlay(getattr(self, name)) for name in _MAPPINGS}
-        return replace(self, answers=OrderedDict(), **tried)
+        return replace(self, answers=Answers(), **tried)
 
     def stand_on(self, organisation: "Organisation") -> None:
         """A fork of a fork that was taken over is from now on a fork of what took it over."""

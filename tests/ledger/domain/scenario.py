@@ -46,6 +46,7 @@ from goal_contracts.replies import RULES, Reason, Refusal, Warned
 from msgspec.structs import replace
 
 from services.ledger.domain import Asked, Organisation, advise, decide, evolve
+from services.ledger.domain.answers import Answers
 from tests.ledger.domain import invariants
 
 ORG = "acme"
@@ -208,7 +209,9 @@ def snapshot(organisation: Organisation | None) -> Organisation | None:
         for name in organisation.__struct_fields__
         if isinstance(entries := getattr(organisation, name), MutableMapping)
     }
-    return replace(organisation, **mappings)
+    answers = Answers()
+    answers.add(organisation.answers.items())
+    return replace(organisation, **{**mappings, "answers": answers})
 
 
 def decimal(text: str | int | None) -> Decimal | None:

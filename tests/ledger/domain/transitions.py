@@ -221,7 +221,7 @@ def _nothing_is_lost(before: Organisation, after: Organisation) -> None:
         for key, thing in things.items():
             now = getattr(after, name).get(key)
             assert now is not None, f"R14: {name} lost {key}"
-            if now is not thing:
+            if now != thing:
                 for created in CREATED_BY:
                     assert getattr(now, created, None) == getattr(thing, created, None)
     assert (before.name, before.zone, before.opened) == (after.name, after.zone, after.opened)
@@ -231,7 +231,7 @@ def _only_its_own_changes(before: Organisation, happened: Recorded, after: Organ
     for name, kind in HOLDS.items():
         was: Mapping[Any, Any] = getattr(before, name)
         for key, thing in getattr(after, name).items():
-            if was.get(key) is not thing:
+            if was.get(key) != thing:
                 about = key if isinstance(key, str) else key[0]
                 if kind != "organisation":
                     about = f"{kind}/{about}" if kind else about

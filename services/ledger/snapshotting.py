@@ -1,0 +1,56 @@
+"""Snapshots are written in the background, after so many events and when the ledger stops.
+
+Whatever goes wrong is a warning: the log has everything, and the next one is tried later.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from services.ledger.store.snapshots import SnapshotStore
+from services.ledger.writer import Writer
+
+EVENTS_BETWEEN: Final = 100_000
+EVENTS_AT_THE_END: Final = 1_000
+LOOK_EVERY_S: Final = 1.0
+AFTER_TROUBLE_S: Final = 60.0
+
+log = structlog.get_logger()
+
+
+async def keep_snapshots(
+    writer: Writer,
+    snapshots: SnapshotStore,
+    *,
+    events_between: int = EVENTS_BETWEEN,
+    look_every_s: float = LOOK_EVERY_S,
+) -> None:
+    """One whenever so many events have come since the last, until cancelled."""
+    while True:
+        pause_s = look_every_s
+        if not await save_if_due(writer, snapshots, events_between):
+            pause_s = max(look_every_s, AFTER_TROUBLE_S)
+        await asyncio.sleep(pause_s)
+
+
+async def save_if_due(
+    writer: Writer, snapshots: SnapshotStore, events_between: int = EVENTS_AT_THE_END
+) -> bool:
+    """Write one if so many events have come since the last; False if that failed."""
+    since = writer.position - snapshots.position
+    if writer.position == 0 or since < events_between:
+        return True
+    begun = time.perf_counter()
+    held = writer.hold()
+    try:
+        size = await snapshots.save(held)
+    except Exception as error:  # noqa: BLE001 - a ledger without a snapshot only starts more slowly
+        log.warning("snapshot_failed", position=held.position, why=str(error) or repr(error))
+        return False
+    finally:
+        held.release()
+    seconds = round(time.perf_counter() - begun, 3)
+    log.info("snapshot_written", position=held.position, events=since, bytes=size, seconds=seconds)
+    return True
