@@ -53,8 +53,8 @@ class _Followed(NamedTuple):
 class Stage:
     """What is decided and not yet recorded: the events from `position` + 1 on.
 
-    What follows from a command happens, to a fork, only when somebody asks what comes of it: for a
-    command that comes alone that is when it is settled, and no fork is made.
+    What follows from a command happens to a fork, and only when somebody asks what comes of it:
+    that takes time, and it can be had while the disk is at work.
     """
 
     def __init__(
@@ -103,15 +103,18 @@ class Stage:
         self.holds_together = self.holds_together or len(staged) > 1
         return True
 
+    def foresee(self) -> None:
+        """Let all of it happen to forks, while it is on its way to the log."""
+        for organisation_id in [*self._to_happen]:
+            self._organisation(organisation_id)
+
     def settle(self) -> None:
         """The log has acknowledged all of it: it has happened."""
+        self.foresee()
         for organisation_id, fork in self._forks.items():
             organisation = self._organisations.setdefault(organisation_id, fork)
             if organisation is not fork:
                 take_over(organisation, fork)
-        for organisation_id in [*self._to_happen]:
-            known = self._organisations.get(organisation_id)
-            self._organisations[organisation_id] = self._happen(organisation_id, known)
 
     def stand_on_state(self) -> None:
         """The stage before it is settled."""
@@ -177,7 +180,7 @@ class Stage:
             yield organisation
 
     def _happen(self, organisation_id: str, organisation: Organisation | None) -> Organisation:
-        """Let happen what has not yet, to a fork or to the state; advice comes of what it is then.
+        """Let happen what has not yet; advice comes of what it is then.
 
         An organisation that is new is the one that its first event makes.
         """

@@ -124,16 +124,11 @@ class Writer:
     async def run(self) -> None:
         """Decide and append, group after group, until cancelled."""
         stage = self._stage()
-        settled: Sequence[Decided] = ()
+        to_answer: Sequence[Decided] = ()
         while True:
-            if not stage.decided:
-                await self._answer(settled)
-                settled = ()
-                while not stage.decided:
-                    await self._decide_some(stage)
-            appending = await self._append(stage)
-            await self._answer(settled)
-            stage, settled = await self._settle(stage, appending)
+            while not stage.decided:
+                await self._decide_some(stage)
+            stage, to_answer = await self._commit(stage, to_answer)
 
     def facts_due(self, now: datetime) -> Iterator[tuple[str, str, Command]]:
         """What time alone has made true: organisation, command id and command of each fact."""
@@ -150,10 +145,16 @@ class Writer:
         last = self.position if after is None else after.last
         return Stage(self._organisations, last, self._new_event_id, after)
 
-    async def _settle(
-        self, stage: Stage, appending: "Sent | Looked"
+    async def _commit(
+        self, stage: Stage, to_answer: Sequence[Decided]
     ) -> tuple[Stage, Sequence[Decided]]:
-        """Decide the next stage while this one is appended; the next, and what to answer now."""
+        """Append a group; meanwhile answer the one before, and decide the next.
+
+        That next one is returned, and what is still to be answered once it is on its way.
+        """
+        appending = await self._append(stage)
+        await self._answer(to_answer)
+        stage.foresee()
         following = self._stage(after=stage)
         while not appending.is_done:
             await self._decide_some(following)
@@ -163,12 +164,19 @@ class Writer:
             await self._start_over([*stage.decided, *following.decided], error)
             return self._stage(), ()
         self._retries = 0
+        if following.decided:
+            self._settle(stage)
+            following.stand_on_state()
+            return following, stage.decided
+        await self._answer(stage.decided)
+        self._settle(stage)
+        return self._stage(), ()
+
+    def _settle(self, stage: Stage) -> None:
         stage.settle()
         for each in stage.staged:
             self._count(each.recorded)
         self.position = stage.last
-        following.stand_on_state()
-        return following, stage.decided
 
     async def _decide_some(self, stage: Stage) -> None:
         """Decide what waits, a little at a time; without anything to decide, wait for it."""

@@ -18,6 +18,8 @@ def refuse_unless_numbers_of_record(asked_for: Struct, where: str = "") -> None:
     """
     for name in asked_for.__struct_fields__:
         value = getattr(asked_for, name)
+        if value is None or isinstance(value, str):  # most are, and this is asked of every command
+            continue
         if isinstance(value, Decimal):
             _refuse_unless_number_of_record(value, where + name)
         elif isinstance(value, Struct):

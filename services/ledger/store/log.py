@@ -402,7 +402,8 @@ class _Acks:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._inbox = client.new_inbox()
-        self._names = NUID()
+        self._own_name = NUID().next().decode()
+        self._sent = 0
         self._under_way: dict[str, Sent] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -417,7 +418,8 @@ class _Acks:
         timeout_s: float,
         answered: Callable[[], None],
     ) -> Sent:
-        name = self._names.next().decode()
+        self._sent += 1
+        name = f"{self._own_name}-{self._sent}"
         sent = Sent(name, self._inbox, acks, expected_last, events, answered, self._forget)
         self._under_way[name] = sent
         error = OutcomeUnknown(f"no acknowledgement after {expected_last} in {timeout_s} s")
