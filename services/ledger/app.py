@@ -34,7 +34,7 @@ from services.ledger.store.streams import (
     watch_stream_settings,
 )
 from services.ledger.timekeeper import keep_time
-from services.ledger.writer import Writer
+from services.ledger.writer import IN_TURN_MAX, Writer
 
 QUEUE: Final = "ledger"
 DRAIN_S: Final = 10.0
@@ -96,7 +96,12 @@ async def serving(
     await check_server(client, settings.stream, settings.monitor_url)
     await ensure_stream(client, settings.stream)
     snapshots = SnapshotStore(client, settings.stream.name, settings.stream.replicas)
-    writer = Writer(GoalLog(client, settings.stream.name), new_event_id, snapshots)
+    writer = Writer(
+        GoalLog(client, settings.stream.name),
+        new_event_id,
+        snapshots,
+        in_turn_max=IN_TURN_MAX if settings.stream.replicas == 1 else 1,
+    )
     await writer.load()
     # What was loaded stays: the garbage collector need not look through it again and again.
     gc.freeze()

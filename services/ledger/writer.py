@@ -42,9 +42,9 @@ WAITING_MAX: Final = 10_000
 WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
 DECIDED_AT_ONCE_MAX: Final = 16
 """So many commands, and then the event loop has its turn."""
-APART_MAX: Final = 7
-"""So many events, each a command of its own, are appended one by one: that is one fsync each, where
-a batch of any size is five on a single server."""
+IN_TURN_MAX: Final = 5
+"""So many events, each a command of its own, are appended one after the other: that is one fsync
+each, where a batch of any size is five on a single server."""
 CONFLICT_RETRIES_MAX: Final = 50
 FAULT_RETRIES_MAX: Final = 50
 FAULT_PAUSE_FIRST_S: Final = 0.05
@@ -64,12 +64,12 @@ class Writer:
         new_event_id: Callable[[datetime], str],
         snapshots: SnapshotStore | None = None,
         *,
-        apart_max: int = APART_MAX,
+        in_turn_max: int = IN_TURN_MAX,
     ) -> None:
         self._log = goal_log
         self._snapshots = snapshots
         self._new_event_id = new_event_id
-        self._apart_max = apart_max
+        self._in_turn_max = in_turn_max
         self._organisations: dict[str, Organisation] = {}
         self._versions: dict[Originator, int] = {}
         self._waiting: deque[Waiting] = deque()
@@ -81,6 +81,11 @@ class Writer:
         self._retries = 0
         self.position = 0
         self.conflicts = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many commands are not decided yet."""
+        return len(self._waiting)
 
     async def load(self) -> None:
         """Read what the log holds beyond what is in memory; raises on a gap or an unknown event.
@@ -153,6 +158,7 @@ class Writer:
         That next one is returned, and what is still to be answered once it is on its way.
         """
         appending = await self._append(stage)
+        await asyncio.sleep(0)  # it leaves
         await self._answer(to_answer)
         stage.foresee()
         following = self._stage(after=stage)
@@ -199,7 +205,7 @@ class Writer:
             self._outgoing(stage.staged),
             stage.position,
             self._wake.set,
-            together=stage.holds_together or len(stage.staged) > self._apart_max,
+            together=stage.holds_together or len(stage.staged) > self._in_turn_max,
         )
 
     async def _look(self, expected: int) -> "Looked":

@@ -1,8 +1,9 @@
 """The single writer against a real stream: exact decisions, first answers, and being fenced."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import structlog.testing
@@ -11,7 +12,6 @@ from goal_contracts.commands import (
     DefineKpi,
     DefineUnit,
     DraftObjective,
-    OpenOrganisation,
     PlanCycle,
     RecordReading,
     RecordReadings,
@@ -19,16 +19,14 @@ from goal_contracts.commands import (
 )
 from goal_contracts.events import KpiDefinition
 from goal_contracts.replies import Accepted, Reason, Refused
-from nats.aio.client import Client
 
 from services.ledger import stage as stage_module
 from services.ledger import writer as writer_module
 from services.ledger.domain import Asked, Decided, Organisation, judge
-from services.ledger.handlers import new_event_id
-from services.ledger.store.log import GoalLog, OutcomeUnknown, Outgoing, Sent
+from services.ledger.store.log import BATCH_ID, Conflict, GoalLog, OutcomeUnknown, Outgoing
 from services.ledger.store.streams import StreamSettings
-from services.ledger.writer import Writer
 from tests.ledger.on_a_stream import NOW, Ledger, running
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -150,10 +148,24 @@ async def test_two_writers_never_lose_nor_double_a_command(
     assert sorted(commands) == sorted(reply.command_id for reply in accepted)
 
 
-class LostAcknowledgement(GoalLog):
-    """Stores the next append and loses the server's answer to it."""
+class Held:
+    """An append that ends when and as `TroubledLog` says."""
 
-    lost = 0
+    is_done = False
+    error: Exception | None = None
+
+    def result(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+class TroubledLog(GoalLog):
+    """Its appends wait until `released`; the next ones end with `errors`, stored or not."""
+
+    released: asyncio.Event
+    errors: list[Exception]
+    stored: bool
+    sizes: list[int]
 
     async def send(
         self,
@@ -162,42 +174,160 @@ class LostAcknowledgement(GoalLog):
         answered: Callable[[], None],
         *,
         together: bool = True,
-    ) -> Sent:
-        if self.lost:
-            return await super().send(events, expected_last, answered, together=together)
-        self.lost += 1
-        await self.append(events, expected_last)
-        nobody = await super().send(events, expected_last, answered)
-        nobody.fail(OutcomeUnknown("the acknowledgement was lost"))
-        return nobody
+    ) -> Any:
+        held = Held()
+        self.sizes.append(len(events))
+
+        async def append() -> None:
+            await self.released.wait()
+            held.error = self.errors.pop(0) if self.errors else None
+            if held.error is None or self.stored:
+                try:
+                    await GoalLog(self.client, self.stream).append(events, expected_last)
+                except Conflict as conflict:
+                    held.error = conflict
+            held.is_done = True
+            answered()
+
+        self.appending = asyncio.create_task(append())
+        return held
+
+
+@pytest.fixture
+async def troubled(
+    ledger: Ledger, stream_settings: StreamSettings
+) -> AsyncIterator[tuple[Ledger, TroubledLog]]:
+    """A second writer, whose appends fail as told; the organisation is open."""
+    log = TroubledLog(ledger.log.client, stream_settings.name)
+    log.released, log.errors, log.stored, log.sizes = asyncio.Event(), [], False, []
+    log.released.set()
+    async with running(log, stream_settings) as second:
+        yield second, log
 
 
 async def test_a_lost_acknowledgement_is_resolved_by_the_command_id_in_the_log(
-    nats_client: Client, stream_settings: StreamSettings
+    troubled: tuple[Ledger, TroubledLog],
 ) -> None:
-    goal_log = LostAcknowledgement(nats_client, stream_settings.name)
-    async with running(goal_log, stream_settings) as ledger:
-        [reply] = await ledger.ask(OpenOrganisation(name="Acme"), command_id="c-1")
-        assert reply == Accepted("c-1", position=1, events=1)
-        assert goal_log.lost == 1
-        assert len(await ledger.events()) == 1
+    ledger, log = troubled
+    log.errors, log.stored = [OutcomeUnknown("the acknowledgement was lost")], True
+    [reply] = await ledger.ask(unit(1), command_id="c-1")
+    assert reply == Accepted("c-1", position=2, events=1)
+    assert log.errors == []
+    assert len(await ledger.events()) == 2
 
 
+async def test_commands_that_arrive_during_an_append_are_the_next_group(
+    troubled: tuple[Ledger, TroubledLog],
+) -> None:
+    ledger, log = troubled
+    log.released.clear()
+    first = asyncio.create_task(ledger.ask(unit(1)))
+    await eventually(lambda: log.sizes == [1])
+    others = [asyncio.create_task(ledger.ask(unit(number))) for number in range(2, 22)]
+    rename = asyncio.create_task(ledger.ask(RenameUnit(unit_id="team-1", name="Platform")))
+    await eventually(lambda: ledger.writer.waiting == 0)
+    assert not first.done()
+    log.released.set()
+    replies = [reply for [reply] in await asyncio.gather(first, *others, rename)]
+    assert [reply.position for reply in replies if isinstance(reply, Accepted)] == [*range(2, 24)]
+    assert log.sizes == [1, 21]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_when_an_append_fails_what_was_decided_on_top_of_it_is_decided_again(
+    troubled: tuple[Ledger, TroubledLog], *, stored: bool
+) -> None:
+    ledger, log = troubled
+    log.errors, log.stored = [OutcomeUnknown("lost")], stored
+    log.released.clear()
+    first = asyncio.create_task(ledger.ask(unit(1)))
+    await eventually(lambda: log.sizes == [1])
+    second = asyncio.create_task(ledger.ask(RenameUnit(unit_id="team-1", name="Platform")))
+    await eventually(lambda: ledger.writer.waiting == 0)
+    log.released.set()
+    [[defined], [renamed]] = await asyncio.gather(first, second)
+    assert isinstance(defined, Accepted)
+    assert isinstance(renamed, Accepted)
+    assert (defined.position, renamed.position) == (2, 3)
+    assert [recorded.type for recorded in await ledger.events()][1:] == [
+        "UnitDefined",
+        "UnitRenamed",
+    ]
+
+
+async def test_another_writers_append_in_between_changes_the_decision_that_waited_for_it(
+    ledger: Ledger, troubled: tuple[Ledger, TroubledLog]
+) -> None:
+    slow, log = troubled
+    log.released.clear()
+    ours = asyncio.create_task(slow.ask(unit(1)))
+    await eventually(lambda: log.sizes == [1])
+    [theirs] = await ledger.ask(DefineUnit(unit_id="team-1", name="Other", unit_kind="team"))
+    log.released.set()
+    [reply] = await ours
+    assert isinstance(theirs, Accepted)
+    assert isinstance(reply, Refused)
+    assert reply.reason is Reason.ID_TAKEN
+    assert slow.writer.conflicts == 1
+
+
+async def test_who_gets_no_answer_after_many_faults_can_ask_again(
+    troubled: tuple[Ledger, TroubledLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "FAULT_RETRIES_MAX", 2)
+    monkeypatch.setattr(writer_module, "FAULT_PAUSE_FIRST_S", 0.001)
+    ledger, log = troubled
+    log.errors = [OutcomeUnknown("lost")] * 2
+    with structlog.testing.capture_logs() as lines:
+        unanswered = asyncio.create_task(ledger.ask(unit(1), command_id="c-1"))
+        await eventually(lambda: "not_answered" in {line["event"] for line in lines})
+        assert not unanswered.done()
+        unanswered.cancel()
+        [reply] = await ledger.ask(unit(1), command_id="c-1")
+    assert reply == Accepted("c-1", position=2, events=1)
+    await ledger.writer.drain(1)
+
+
+async def test_after_an_outage_what_waited_for_too_long_is_not_recorded_behind_anyones_back(
+    troubled: tuple[Ledger, TroubledLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "FORGOTTEN_AFTER_S", 0.0)
+    ledger, log = troubled
+    log.errors = [OutcomeUnknown("lost")]
+    with structlog.testing.capture_logs() as lines:
+        unanswered = asyncio.create_task(ledger.ask(unit(1)))
+        await eventually(lambda: "not_answered" in {line["event"] for line in lines})
+        unanswered.cancel()
+    assert len(await ledger.events()) == 1
+
+
+async def test_few_events_are_appended_in_turn_and_many_as_one_batch(ledger: Ledger) -> None:
+    async def batched(position: int) -> bool:
+        [message] = await ledger.log.get([position])
+        return BATCH_ID in message.headers
+
+    await ledger.ask(*[unit(number) for number in range(writer_module.IN_TURN_MAX)])
+    assert not await batched(2)
+    await ledger.ask(*[unit(number) for number in range(100, 101 + writer_module.IN_TURN_MAX)])
+    assert await batched(ledger.writer.position)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("WAITING_MAX", 1), ("WAITING_BYTES_MAX", 150)])
 async def test_past_the_bound_a_command_is_refused_at_once(
-    nats_client: Client, stream_settings: StreamSettings, monkeypatch: pytest.MonkeyPatch
+    troubled: tuple[Ledger, TroubledLog], monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(writer_module, "WAITING_MAX", 1)
-    idle = Ledger(
-        Writer(GoalLog(nats_client, stream_settings.name), new_event_id),
-        GoalLog(nats_client, stream_settings.name),
-        stream_settings.organisations[0],
-    )
-    first = asyncio.create_task(idle.ask(OpenOrganisation(name="Acme")))
-    await asyncio.sleep(0)
-    [reply] = await idle.ask(OpenOrganisation(name="Acme"))
-    first.cancel()
+    monkeypatch.setattr(writer_module, limit, value)
+    ledger, log = troubled
+    log.released.clear()
+    first = asyncio.create_task(ledger.ask(unit(1), size=100))
+    await eventually(lambda: log.sizes == [1])
+    [reply] = await ledger.ask(unit(2), size=100)
     assert isinstance(reply, Refused)
     assert reply.reason is Reason.OVERLOADED
+    log.released.set()
+    assert [type(reply) for reply in await first] == [Accepted]
+    [reply] = await ledger.ask(unit(2), size=100)
+    assert isinstance(reply, Accepted)
 
 
 async def test_a_command_of_more_events_than_one_commit_holds_is_refused(

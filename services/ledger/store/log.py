@@ -15,6 +15,7 @@ Errors of an append:
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from typing import ClassVar, Final, NamedTuple, TypedDict
@@ -177,10 +178,7 @@ class GoalLog:
         """
         answered = asyncio.Event()
         sent = await self.send(events, expected_last, answered.set)
-        try:
-            await answered.wait()
-        finally:
-            sent.forget()
+        await answered.wait()
         return sent.result()
 
     async def send(
@@ -193,39 +191,19 @@ class GoalLog:
     ) -> "Sent":
         """The same without waiting: `answered` is called once the outcome is there.
 
-        With `together` false each is stored only right after the one before, so that after a
-        failure a beginning of them may be stored; a few cost less this way than as a batch.
+        With `together` false each is sent when the one before is stored: after a failure a
+        beginning of them may be stored, and a few cost less this way than as a batch. (Not all at
+        once: if another writer takes the place of the first, the second would find its own.)
         """
         _require_storable(events)
         if self._acks is None:
             self._acks = _Acks(self.client)
             await self._acks.open()
-        count = 1 if together else len(events)
-        sent = self._acks.expect(count, expected_last, len(events), self._ack_timeout_s, answered)
-        headers = _headers_together if together else _headers_apart
-        try:
-            for number, event in enumerate(events):
-                await self._publish(
-                    event.subject,
-                    event.payload,
-                    sent.reply_to(number if not together else number - len(events) + 1),
-                    headers(event, number, len(events), expected_last, sent.name),
-                )
-        except (
-            nats.errors.OutboundBufferLimitError,
-            nats.errors.ConnectionClosedError,
-            nats.errors.ConnectionDrainingError,
-        ) as error:
-            sent.fail(OutcomeUnknown(f"not sent: {error}"))
+        parts = [events] if together else [[event] for event in events]
+        sent = Sent(self.client, self._acks.new_address(), parts, expected_last, answered)
+        self._acks.wait_for(sent, self._ack_timeout_s)
+        await sent.go_on()
         return sent
-
-    async def _publish(
-        self, subject: str, payload: bytes, reply: str, headers: dict[str, str]
-    ) -> None:
-        # The connection may be somebody else's, who lets it buffer.
-        if not self.client.is_connected:
-            raise nats.errors.ConnectionClosedError
-        await self.client.publish(subject, payload, reply, headers)
 
     async def settle(self, events: Sequence[Outgoing], expected_last: int) -> int:
         """What became of an append whose outcome is unknown: the last position it has.
@@ -330,27 +308,24 @@ _ack: Final = msgspec.json.Decoder(_Ack)
 
 
 class Sent:
-    """An append that is under way, and how it ended."""
+    """An append that is under way, part after part, and how it ended."""
 
     def __init__(
         self,
-        name: str,
-        reply_prefix: str,
-        acks: int,
+        client: Client,
+        reply_to: str,
+        parts: Sequence[Sequence[Outgoing]],
         expected_last: int,
-        events: int,
         answered: Callable[[], None],
-        forget: Callable[[str], None],
     ) -> None:
-        self.name = name
+        self.reply_to = reply_to
         self.is_done = False
-        self._reply_prefix = reply_prefix
-        self._missing = acks
-        self._first_ack = expected_last + events - acks + 1
-        self._last = expected_last + events
-        self._error: Exception | None = None
+        self._client = client
+        self._parts = deque(parts)
+        self._last = expected_last
         self._answered = answered
-        self._forget = forget
+        self._timer: asyncio.TimerHandle | None = None
+        self._error: Exception | None = None
 
     def result(self) -> int:
         """The last position; raises an AppendFailed."""
@@ -358,106 +333,101 @@ class Sent:
             raise self._error
         return self._last
 
-    def forget(self) -> None:
-        """Nobody waits for it any more."""
-        self._forget(self.name)
+    async def go_on(self) -> None:
+        """Send the next part."""
+        events = self._parts[0]
+        try:
+            for number, event in enumerate(events, start=1):
+                headers = {VERSION: str(event.version)}
+                if number == 1:
+                    headers[EXPECTED_LAST] = str(self._last)
+                reply_to = self.reply_to if number == len(events) else ""
+                if len(events) > 1:
+                    headers[BATCH_ID] = self.reply_to.rpartition(".")[2]
+                    headers[BATCH_SEQUENCE] = str(number)
+                    if reply_to:  # without its last message, which commits it, it is nothing
+                        headers[BATCH_COMMIT] = "1"
+                await _publish(self._client, event, reply_to, headers)
+        except (
+            nats.errors.OutboundBufferLimitError,
+            nats.errors.ConnectionClosedError,
+            nats.errors.ConnectionDrainingError,
+        ) as error:
+            self.fail(OutcomeUnknown(f"not sent: {error}"))
 
-    def reply_to(self, number: int) -> str:
-        """Where the acknowledgement of that number goes, from 0; nowhere for a negative one."""
-        return "" if number < 0 else f"{self._reply_prefix}.{self.name}.{number}"
-
-    def heed(self, number: int, message: Msg) -> None:
-        """One acknowledgement, or the word that nobody takes appends."""
-        expected = self._first_ack + number
+    async def heed(self, message: Msg) -> None:
+        """The acknowledgement of a part, or the word that nobody takes appends."""
         if not message.data:
-            self.fail(OutcomeUnknown(f"no acknowledgement after {expected - 1}: nobody listens"))
+            self.fail(OutcomeUnknown(f"no acknowledgement after {self._last}: nobody listens"))
             return
         ack = _ack.decode(message.data)
+        expected = self._last + len(self._parts[0])
         if ack.error is not None:
-            self.fail(_why_refused(ack.error, expected - 1))
+            self.fail(_why_refused(ack.error, self._last))
         elif ack.seq != expected:
             self.fail(GapInLog(expected, ack.seq))
         else:
-            self._missing -= 1
-            if self._missing == 0:
-                self._done()
+            self._last = expected
+            self._parts.popleft()
+            if self._parts:
+                await self.go_on()
+            else:
+                self._end()
 
     def fail(self, error: Exception) -> None:
         if not self.is_done:
             self._error = error
-            self._done()
+            self._end()
 
-    def _done(self) -> None:
+    def fail_after(self, timeout_s: float) -> None:
+        error = OutcomeUnknown(f"no acknowledgement after {self._last} in {timeout_s} s")
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, self.fail, error)
+
+    def _end(self) -> None:
         self.is_done = True
-        self.forget()
+        if self._timer is not None:
+            self._timer.cancel()
         self._answered()
 
 
 class _Acks:
     """The private inbox on which the server acknowledges, and what is waited for there.
 
-    Not `Client.request`: that is a task, two futures and a timer for each of a few events.
+    Not `Client.request`: that is two futures and a timer for each, and a turn of the loop more.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._inbox = client.new_inbox()
         self._own_name = NUID().next().decode()
-        self._sent = 0
+        self._count = 0
         self._under_way: dict[str, Sent] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     async def open(self) -> None:
-        await self._client.subscribe(f"{self._inbox}.*.*", cb=self._take)
+        await self._client.subscribe(f"{self._inbox}.*", cb=self._take)
 
-    def expect(
-        self,
-        acks: int,
-        expected_last: int,
-        events: int,
-        timeout_s: float,
-        answered: Callable[[], None],
-    ) -> Sent:
-        self._sent += 1
-        name = f"{self._own_name}-{self._sent}"
-        sent = Sent(name, self._inbox, acks, expected_last, events, answered, self._forget)
-        self._under_way[name] = sent
-        error = OutcomeUnknown(f"no acknowledgement after {expected_last} in {timeout_s} s")
-        self._timers[name] = asyncio.get_running_loop().call_later(timeout_s, sent.fail, error)
-        return sent
+    def new_address(self) -> str:
+        """Where to acknowledge; its end names a batch as well, once and among all writers."""
+        self._count += 1
+        return f"{self._inbox}.{self._own_name}-{self._count}"
+
+    def wait_for(self, sent: Sent, timeout_s: float) -> None:
+        # What timed out is looked for no longer.
+        self._under_way = {key: each for key, each in self._under_way.items() if not each.is_done}
+        self._under_way[sent.reply_to] = sent
+        sent.fail_after(timeout_s)
 
     async def _take(self, message: Msg) -> None:
-        _, name, number = message.subject.rsplit(".", 2)
-        sent = self._under_way.get(name)
-        if sent is not None:
-            sent.heed(int(number), message)
-
-    def _forget(self, name: str) -> None:
-        self._under_way.pop(name, None)
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
+        sent = self._under_way.get(message.subject)
+        if sent is not None and not sent.is_done:
+            await sent.heed(message)
 
 
-def _headers_together(
-    event: Outgoing, number: int, count: int, expected_last: int, name: str
-) -> dict[str, str]:
-    """One atomic batch; its last message commits it, and without that it is nothing."""
-    headers = {VERSION: str(event.version)}
-    if number == 0:
-        headers[EXPECTED_LAST] = str(expected_last)
-    if count > 1:
-        headers[BATCH_ID] = name
-        headers[BATCH_SEQUENCE] = str(number + 1)
-        if number == count - 1:
-            headers[BATCH_COMMIT] = "1"
-    return headers
-
-
-def _headers_apart(
-    event: Outgoing, number: int, _count: int, expected_last: int, _name: str
-) -> dict[str, str]:
-    return {VERSION: str(event.version), EXPECTED_LAST: str(expected_last + number)}
+async def _publish(client: Client, event: Outgoing, reply_to: str, headers: dict[str, str]) -> None:
+    # The connection may be somebody else's, who lets it buffer.
+    if not client.is_connected:
+        raise nats.errors.ConnectionClosedError
+    await client.publish(event.subject, event.payload, reply_to, headers)
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):

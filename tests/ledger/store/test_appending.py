@@ -2,15 +2,21 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from services.ledger.store import log as store_log
 from services.ledger.store.log import (
     BATCH_EVENTS_MAX,
+    BATCH_ID,
     PAYLOAD_BYTES_MAX,
     AppendRefused,
     Conflict,
+    GoalLog,
+    OutcomeUnknown,
+    Outgoing,
+    connect,
     version_of,
 )
 from tests.ledger.store.own_stream import (
@@ -122,3 +128,44 @@ async def test_under_contention_every_acknowledged_group_is_stored_once_and_whol
     assert Counter(stored) == acknowledged
     groups = [stored[start : start + 3] for start in range(0, len(stored), 3)]
     assert all(len(set(group)) == 1 for group in groups)
+
+
+async def sent_in_turn(log: GoalLog, group: Sequence[Outgoing], expected_last: int) -> int:
+    answered = asyncio.Event()
+    sent = await log.send(group, expected_last, answered.set, together=False)
+    async with asyncio.timeout(10):
+        await answered.wait()
+    return sent.result()
+
+
+async def test_events_may_be_sent_in_turn(nats_url: str) -> None:
+    async with own_log(nats_url) as log:
+        assert await sent_in_turn(log, events(log, 1), 0) == 1
+        assert await sent_in_turn(log, events(log, 6, first=2), 1) == 7
+        stored = await everything(log)
+        assert [version_of(message) for message in stored] == [1, 2, 3, 4, 5, 6, 7]
+        assert not any(BATCH_ID in message.headers for message in stored)
+        assert await payloads(log) == [f"event {number}" for number in range(1, 8)]
+
+
+async def test_of_events_sent_in_turn_none_is_stored_after_one_that_is_not(nats_url: str) -> None:
+    async with own_log(nats_url) as log:
+        await log.append(events(log, 3), 0)
+        # The second would stand where it expects to, if it were sent without the first.
+        with pytest.raises(Conflict) as conflict:
+            await sent_in_turn(log, events(log, 4), 2)
+        assert (conflict.value.expected, conflict.value.actual) == (2, 3)
+        one, two, three = events(log, 3, first=4)
+        # The stream's limit counts the headers, too.
+        large = two._replace(payload=b"x" * PAYLOAD_BYTES_MAX, version=10**500)
+        with pytest.raises(AppendRefused):
+            await sent_in_turn(log, [one, large, three], 3)
+        assert await payloads(log) == ["event 1", "event 2", "event 3", "event 4"]
+
+
+async def test_where_nobody_takes_appends_the_outcome_is_not_known(nats_url: str) -> None:
+    client = await connect(nats_url)
+    log = GoalLog(client, "NOWHERE")
+    with pytest.raises(OutcomeUnknown, match="nobody listens"):
+        await log.append([Outgoing("nowhere.to.be.stored", b"{}", 1)], 0)
+    await client.close()
