@@ -11,14 +11,14 @@ it is never written. Everything else keeps the order of its mapping. Strings tha
 again are one string in what is read.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from msgspec import Struct, inspect, json
 
-from services.ledger.domain.answers import Answer, Answers
+from services.ledger.domain.answers import Answer, HeldAnswers
 from services.ledger.domain.listed import Listed
 from services.ledger.domain.organisation import Organisation
 from services.ledger.domain.packed import Packed
@@ -35,11 +35,12 @@ _THE_LEDGER: Final = ""
 """Not an organisation's id: the block belongs to all of them."""
 _PLAIN: Final = "plain"
 _VERSIONS: Final = "versions"
+_ANSWERS: Final = "answers"
 
 _HINTS: Final[Mapping[str, Any]] = get_type_hints(Organisation)
 _MAPPINGS: Final[Mapping[str, Any]] = {
     name: get_args(hint)[1] for name, hint in _HINTS.items() if get_origin(hint) is MutableMapping
-} | {"answers": Answer, "objective_ids": list[str]}
+} | {"objective_ids": list[str]}
 """By the field's name: the type of its values."""
 _INDEX_OF: Final[Mapping[str, str]] = {
     "check_ins": "check_in_ids",
@@ -48,12 +49,15 @@ _INDEX_OF: Final[Mapping[str, str]] = {
     "reviews": "review_ids",
 }
 """Entries and the index that tells their order; one called `…_keys` holds whole keys."""
+_PLAIN_FIELDS: Final = [name for name in _HINTS if name not in {*_MAPPINGS, _ANSWERS}]
 _WRITTEN: Final = [name for name in _MAPPINGS if name not in _INDEX_OF.values()]
 
 _encoder: Final = json.Encoder(enc_hook=list)  # of what is like a tuple and is none
 _decoders: Final[Mapping[str, json.Decoder[Any]]] = {
-    name: json.Decoder(_MAPPINGS.get(name, hint)) for name, hint in _HINTS.items()
-} | {_VERSIONS: json.Decoder(int)}
+    name: json.Decoder(_MAPPINGS.get(name, hint))
+    for name, hint in _HINTS.items()
+    if name != _ANSWERS
+} | {_ANSWERS: json.Decoder(Answer), _VERSIONS: json.Decoder(int)}
 
 
 class Thawed(Struct, frozen=True):
@@ -70,6 +74,7 @@ class HeldOrganisation(Struct, frozen=True):
     plain: Mapping[str, object]
     entries: Mapping[str, Mapping[Any, Any]]
     lines: Mapping[str, Mapping[Any, bytes]]
+    answers: HeldAnswers
     packed: Sequence[Packed[Any, Any]]
 
 
@@ -111,6 +116,10 @@ def to_blocks(held: Held) -> Iterator[bytes]:
         for name in _WRITTEN:
             for keys in _some(_keys(organisation, name)):
                 yield _block(organisation_id, name, keys, _lines_of(organisation, name, keys))
+        for answered in _some(zip(*organisation.answers, strict=True)):
+            command_ids = [command_id for command_id, _ in answered]
+            values = _encoder.encode_lines([answer for _, answer in answered])
+            yield _block(organisation_id, _ANSWERS, command_ids, values)
     for originators in _some(held.versions):
         values = _encoder.encode_lines([held.versions[each] for each in originators])
         yield _block(_THE_LEDGER, _VERSIONS, originators, values)
@@ -151,6 +160,9 @@ class _Thawing:
                 self._open(head, _split(lines))
             case "versions":
                 self._versions.update(zip(self._keys(head), _values(head, lines), strict=True))
+            case "answers":
+                answers = zip(*head.columns, _values(head, lines), strict=True)
+                self._organisations[head.organisation_id].answers.add(answers)
             case _:
                 self._fill(self._organisations[head.organisation_id], head, lines)
 
@@ -169,9 +181,7 @@ class _Thawing:
     def _fill(self, organisation: Organisation, head: _Head, lines: bytes) -> None:
         entries, keys = getattr(organisation, head.field), self._keys(head)
         if isinstance(entries, Packed):
-            entries.put(dict(zip(keys, _split(lines), strict=True)))
-        elif isinstance(entries, Answers):
-            entries.add(zip(keys, _values(head, lines), strict=True))
+            entries.put(zip(keys, _split(lines), strict=True))
         elif head.field.endswith("_ids"):
             sequence = Listed if head.field == "objective_ids" else tuple
             ids = (sequence(self._shared(each)) for each in _values(head, lines))
@@ -192,17 +202,17 @@ class _Thawing:
 
 
 def _kinds() -> dict[str, Any]:
-    plain = {name: hint for name, hint in _HINTS.items() if name not in _MAPPINGS}
-    return {**plain, **_MAPPINGS}
+    return {**_HINTS, **_MAPPINGS, _ANSWERS: Answer}
 
 
 def _held(organisation: Organisation) -> HeldOrganisation:
     mappings = {name: getattr(organisation, name) for name in _MAPPINGS}
     packed = {name: each for name, each in mappings.items() if isinstance(each, Packed)}
     return HeldOrganisation(
-        plain={name: getattr(organisation, name) for name in _HINTS if name not in _MAPPINGS},
+        plain={name: getattr(organisation, name) for name in _PLAIN_FIELDS},
         entries={name: each.copy() for name, each in mappings.items() if name not in packed},
         lines={name: each.hold() for name, each in packed.items()},
+        answers=organisation.answers.hold(),
         packed=[*packed.values()],
     )
 
@@ -230,17 +240,15 @@ def _lines_of(organisation: HeldOrganisation, name: str, keys: Sequence[Any]) ->
 def _put_together(
     index: MutableMapping[str, tuple[Any, ...]], index_name: str, entries: Iterable[Any]
 ) -> None:
-    item: Callable[[Any], Any] = _whole if _holds_keys(index_name) else itemgetter(1)
-    for goal_id, keys in groupby(entries, key=itemgetter(0)):
-        index[goal_id] = tuple(map(item, keys))
+    by_goal = groupby(entries, key=itemgetter(0))
+    if _holds_keys(index_name):
+        index.update((goal_id, tuple(keys)) for goal_id, keys in by_goal)
+    else:
+        index.update((goal_id, tuple([key[1] for key in keys])) for goal_id, keys in by_goal)
 
 
 def _holds_keys(index_name: str) -> bool:
     return index_name.endswith("_keys")
-
-
-def _whole(key: Item) -> Item:
-    return key
 
 
 def _block(organisation_id: str, field: str, keys: Sequence[Any], values: bytes) -> bytes:

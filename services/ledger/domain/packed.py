@@ -8,7 +8,8 @@ However much it holds, it can be held still at once and without a copy: what is 
 stands beside it until it is released.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from itertools import chain
 from typing import Generic, Never, TypeVar
 
 from msgspec import json
@@ -42,7 +43,7 @@ class Packed(MutableMapping[Key, Thing], Generic[Key, Thing]):
             self._packed.update(self._later)
             self._later = None
 
-    def put(self, packed: Mapping[Key, bytes]) -> None:
+    def put(self, packed: Iterable[tuple[Key, bytes]]) -> None:
         """Values that `hold` gave once."""
         self._writable().update(packed)
 
@@ -61,8 +62,9 @@ class Packed(MutableMapping[Key, Thing], Generic[Key, Thing]):
         return key in self._packed or (self._later is not None and key in self._later)
 
     def __iter__(self) -> Iterator[Key]:
-        yield from self._packed
-        yield from (each for each in self._later or () if each not in self._packed)
+        if not self._later:
+            return iter(self._packed)
+        return chain(self._packed, (each for each in self._later if each not in self._packed))
 
     def __len__(self) -> int:
         return len(self._packed) + sum(each not in self._packed for each in self._later or ())

@@ -13,6 +13,7 @@ blocks of `frozen_state`, each compressed and after its length. Its name is its 
 """
 
 import asyncio
+import gc
 import hashlib
 import inspect
 import sys
@@ -238,7 +239,7 @@ async def _objects(bucket: ObjectStore) -> list[ObjectInfo]:
 
 def _has_seen_last(organisation: HeldOrganisation, recorded: Recorded) -> bool:
     """The state keeps no events, but it remembers where the last command's events ended."""
-    answered, _ = organisation.entries["answers"].get(recorded.command_id, (0, 0))
+    answered = organisation.answers.last_position(recorded.command_id)
     return bool(answered == organisation.plain["position"] == recorded.position)
 
 
@@ -262,7 +263,12 @@ def opened(content: bytes) -> tuple[Header, bytes]:
 
 
 def _thawed(header: Header, body: bytes) -> Thawed:
-    return from_blocks(header.position, _blocks(body))
+    # All of it stays: the garbage collector would look through it again and again in vain.
+    gc.disable()
+    try:
+        return from_blocks(header.position, _blocks(body))
+    finally:
+        gc.enable()
 
 
 def _blocks(body: bytes) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from services.cli import sample
 from services.ledger.domain import Organisation, evolve, fold, frozen_state
+from services.ledger.domain.answers import Answers
 from services.ledger.domain.frozen_state import Thawed, from_blocks, hold, shape, to_blocks
 from services.ledger.domain.organisation import Cycle
 from tests.cli.in_process_ledger import InProcessLedger
@@ -54,7 +55,7 @@ SAMPLE = the_sample()
 
 def test_the_histories_here_fill_every_mapping() -> None:
     states = [fold(None, RICH), fold(None, SAMPLE)]
-    for name in frozen_state._MAPPINGS:
+    for name in (*frozen_state._MAPPINGS, "answers"):
         assert any(getattr(state, name) for state in states), name
 
 
@@ -143,3 +144,13 @@ def test_another_shape_is_told_apart() -> None:
     assert "0x" not in as_it_is, "the same in every process"
     with patch.dict(frozen_state._MAPPINGS, {"units": Cycle}):
         assert shape() != as_it_is
+
+
+def test_the_latest_position_of_a_command_is_found_among_its_answers() -> None:
+    answers = Answers()
+    for position, command_id in enumerate(["c-1", "c-2", "c-2", "c-3"], start=1):
+        answers.remember(command_id, position)
+    held = answers.hold()
+    answers.forget_oldest()
+    answers.remember("c-3", 5)
+    assert [held.last_position(each) for each in ("c-1", "c-2", "c-3", "c-4")] == [1, 3, 4, None]

@@ -88,7 +88,7 @@ def test_it_is_held_by_one_at_a_time() -> None:
 def test_what_was_held_can_be_put_back() -> None:
     packed, again = Packed[str, int](int), Packed[str, int](int)
     packed["one"] = 1
-    again.put(packed.hold())
+    again.put(packed.hold().items())
     again["two"] = 2
     assert again == {"one": 1, "two": 2}
     assert packed == {"one": 1}

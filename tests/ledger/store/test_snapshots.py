@@ -12,6 +12,7 @@ from goal_contracts.commands import DefineUnit, OpenOrganisation, RenameUnit
 from goal_contracts.replies import Accepted
 from msgspec.structs import replace
 from nats.aio.client import Client
+from nats.js.errors import APIError
 from nats.js.object_store import ObjectStore
 
 from services.ledger.domain import fold, frozen_state
@@ -370,3 +371,21 @@ def test_a_header_is_readable_by_people() -> None:
     header = Header("f", "GOALS", "2025", 7, "d")
     [_, line, _] = sealed(header, b"body").split(b"\n")
     assert msgspec.json.decode(line)["position"] == 7
+
+
+async def test_an_empty_bucket_is_nothing_to_warn_of(
+    ledger: Ledger, snapshots: SnapshotStore, nats_client: Client
+) -> None:
+    await nats_client.jetstream().create_object_store(snapshots.bucket)
+    writer, lines = await loaded(nats_client, snapshots)
+    assert warnings(lines) == []
+    assert same_state(writer, ledger)
+
+
+async def test_where_the_bucket_cannot_be_kept_as_safely_as_the_log_none_is_written(
+    ledger: Ledger, nats_client: Client, stream_settings: StreamSettings
+) -> None:
+    snapshots = SnapshotStore(nats_client, stream_settings.name, replicas=3)
+    with pytest.raises(APIError, match="replicas"):
+        await save(ledger, snapshots)
+    assert await snapshots._names() == []
