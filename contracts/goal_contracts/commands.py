@@ -480,7 +480,7 @@ class RetractReading(Request, frozen=True):
 
 
 class RecordMissedReading(Request, frozen=True):
-    """Record that a period passed without a reading."""
+    """Record that a period and the grace after it passed without a reading (R26)."""
 
     kpi_id: Id
     period: Period
