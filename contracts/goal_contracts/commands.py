@@ -512,7 +512,7 @@ class AddComment(Request, frozen=True):
 
     goal: GoalRef
     comment_id: Id
-    text: Annotated[str, Meta(min_length=1, max_length=4_000)]
+    text: Reasoning
 
 
 Command = (

@@ -381,6 +381,40 @@ def test_after_another_frequency_came_first_the_periods_begin_anew() -> None:
     ]
 
 
+def test_another_frequency_holds_after_what_was_read_and_what_was_not() -> None:
+    scenario = watched().at("2025-03-02").given(quarterly("2025-03-01"))
+    second = "2025-04-01/2025-06-30"
+    assert due(scenario, "2025-07-21") == [FEBRUARY, second]
+    scenario.given(reading(JANUARY), reading(FEBRUARY))
+    assert due(scenario, "2025-07-20") == []
+    assert due(scenario, "2025-07-21") == [second]
+
+
+def test_what_ends_on_the_day_of_the_definition_was_read_before_the_watch() -> None:
+    scenario = watched().at("2025-02-01").given(reading("2024-12-03/2025-01-02"))
+    assert due(scenario, "2025-02-13") == ["2025-01-03/2025-02-02"]
+    changed = watched().given(quarterly("2025-01-03")).at("2025-02-01")
+    changed.given(reading("2024-12-03/2025-01-02"))
+    assert due(changed, "2025-07-21") == ["2025-04-01/2025-06-30"]
+
+
+def test_what_would_have_ended_on_the_day_of_the_definition_is_not_awaited() -> None:
+    scenario = watched().at("2025-02-01").given(reading("2024-11-03/2024-12-02"))
+    assert due(scenario, "2025-02-11") == [JANUARY]
+
+
+def test_the_watch_begins_on_the_day_after_the_definition() -> None:
+    scenario = watched(frequency="daily").at("2025-01-03")
+    scenario.given(reading("2024-12-01/2024-12-01"))
+    assert due(scenario, "2025-01-05") == ["2025-01-03/2025-01-03"]
+
+
+def test_of_several_each_has_its_own_grace_to_the_last_instant() -> None:
+    scenario = watched()
+    assert due(scenario, "2025-04-10T23:59:59.999999+00:00") == [FEBRUARY]
+    assert due(scenario, "2025-04-11T00:00:00+00:00") == [FEBRUARY, MARCH]
+
+
 def test_while_it_is_computed_nothing_is_awaited_and_after_that_it_is() -> None:
     computed = definition(formula=Ratio(numerator="won", denominator="lost", factor=Decimal(1)))
     scenario = company().given(kpi("won"), kpi("lost"), kpi())
