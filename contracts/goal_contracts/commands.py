@@ -480,7 +480,7 @@ class RetractReading(Request, frozen=True):
 
 
 class RecordMissedReading(Request, frozen=True):
-    """Record that a period passed without a reading."""
+    """Record that a period and the grace after it passed without a reading (R26)."""
 
     kpi_id: Id
     period: Period
@@ -512,7 +512,7 @@ class AddComment(Request, frozen=True):
 
     goal: GoalRef
     comment_id: Id
-    text: Annotated[str, Meta(min_length=1, max_length=4_000)]
+    text: Reasoning
 
 
 Command = (

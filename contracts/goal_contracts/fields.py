@@ -1,4 +1,8 @@
-"""The kinds of field that messages are made of, each with its stated limit."""
+"""The kinds of field that messages are made of, each with its stated limit.
+
+Patterns mean the same to Python and to JSON Schema: digits are named one by one, and as `$` lets a
+newline pass in Python, none may follow.
+"""
 
 import re
 from datetime import datetime
@@ -7,19 +11,28 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Chosen by the caller.")]
-Title = Annotated[str, Meta(min_length=1, max_length=1_000)]
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Text = Annotated[str, Meta(max_length=4_000)]
-Reasoning = Annotated[str, Meta(min_length=1, max_length=4_000)]
-UnitOfMeasure = Annotated[str, Meta(min_length=1, max_length=64)]
-Source = Annotated[str, Meta(min_length=1, max_length=200)]
+LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$(?!\n)"
+"""No control characters: what one line shows is what it says."""
+TEXT_PATTERN = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+"""Newlines and tabs are the only control characters."""
+
+Title = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=LINE_PATTERN)]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=LINE_PATTERN)]
+Text = Annotated[str, Meta(max_length=4_000, pattern=TEXT_PATTERN)]
+Reasoning = Annotated[str, Meta(min_length=1, max_length=4_000, pattern=TEXT_PATTERN)]
+UnitOfMeasure = Annotated[str, Meta(min_length=1, max_length=64, pattern=LINE_PATTERN)]
+Source = Annotated[str, Meta(min_length=1, max_length=200, pattern=LINE_PATTERN)]
 Provenance = Annotated[
     str,
-    Meta(max_length=500, description="Where an imported fact stands: file, row and digest."),
+    Meta(
+        max_length=500,
+        pattern=LINE_PATTERN,
+        description="Where an imported fact stands: file, row and digest.",
+    ),
 ]
 Confidence = Annotated[int, Meta(ge=0, le=10, description="0 will not land, 10 will land.")]
 Instant = Annotated[datetime, Meta(tz=True, description="A moment, with its offset from UTC.")]
@@ -27,14 +40,14 @@ Zone = Annotated[str, Meta(min_length=1, max_length=64, description="An IANA tim
 Period = Annotated[
     str,
     Meta(
-        pattern=r"^\d{4}-\d{2}-\d{2}/\d{4}-\d{2}-\d{2}$",
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)",
         description="First and last day, both included: 2022-01-01/2022-01-31.",
     ),
 ]
 GoalRef = Annotated[
     str,
     Meta(
-        pattern=r"^(objective|key_result|kpi)/[A-Za-z0-9_-]{1,64}$",
+        pattern=r"^(objective|key_result|kpi)/[A-Za-z0-9_-]{1,64}$(?!\n)",
         description="Kind and id of a goal or an indicator: objective/o-1.",
     ),
 ]

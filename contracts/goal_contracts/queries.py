@@ -34,8 +34,8 @@ from goal_contracts.replies import Warned
 Moment = Annotated[
     str,
     Meta(
-        pattern=r"^(@\d{1,18}|"
-        r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?)$",
+        pattern=r"^(@[1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
+        r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?)$(?!\n)",
         description="A day, an instant, or a position @N.",
     ),
 ]

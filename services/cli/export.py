@@ -66,13 +66,17 @@ def events(system: System, *, everything: bool) -> None:
     """
 
     async def write(client: Client) -> None:
-        out = sys.stdout.buffer
+        out, read, written = sys.stdout.buffer, 0, 0
         async for stored in stored_events(client, system.wait_s):
+            read += 1
             organisation = subjects.parse_ledger(stored.subject)[0]
             if everything or organisation == system.organisation:
                 line = StoredEvent(stored.position, Raw(stored.payload))
                 out.write(msgspec.json.encode(line) + b"\n")
+                written += 1
         out.flush()
+        if read and not written:
+            raise Failed("not_found", f"there is no organisation {system.organisation} in the log")
 
     system.run(write)
 

@@ -44,6 +44,37 @@ class Spelled(click.ParamType[str, object]):
         return text
 
 
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what it gets it gives back
+    """Python would also read the digits of other scripts; here they are no number."""
+    if isinstance(value, str) and not value.isascii():
+        raise click.BadParameter(f"{value!r} is no number; accepted: the digits 0 to 9")
+    return value
+
+
+class WholeNumber(click.IntRange):
+    """A whole number in ASCII digits, within bounds."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int:
+        return int(super().convert(_plain(value), param, ctx))
+
+
+class Number(click.FloatRange):
+    """A number in ASCII digits, within bounds."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        return float(super().convert(_plain(value), param, ctx))
+
+
 MOMENT_TYPE: Final = Spelled(
     "date",
     re.compile(get_args(Moment)[1].pattern),
@@ -159,7 +190,7 @@ wait = setting(
     "wait_s",
     name="wait",
     default=f"{WAIT_S:g}",
-    type=click.FloatRange(min=0.1, max=3_600),
+    type=Number(min=0.1, max=3_600),
     metavar="SECONDS",
     help="How long to wait for an answer.",
 )

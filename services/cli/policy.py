@@ -208,6 +208,9 @@ def _of_cycle(goals: Goals, cycle_id: str) -> Policy:
 
 
 def _read(was: Any, text: str, of: Any) -> Any:  # noqa: ANN401  # of any type a setting has
+    if not text.isascii():
+        # No setting is spelled so, and Python would also read the digits of other scripts.
+        raise msgspec.ValidationError("not in ASCII")
     if text.casefold() in NOTHING:
         return msgspec.convert(None, of)
     if isinstance(was, tuple):

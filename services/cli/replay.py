@@ -52,7 +52,7 @@ Example: goal-ledger replay --from 2025-08-01 --to 2025-08-31 --speed 5""",
 @click.option("--to", "end", type=options.MOMENT_TYPE, metavar="DATE", help="Up to this date.")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.Number(min=0, min_open=True),
     metavar="N",
     help="N events a second, fractions too. Without it: as fast as it goes.",
 )

@@ -39,7 +39,7 @@ nats_port = options.setting(
     name="nats-port",
     default="0",
     shown="the last one, else any",
-    type=click.IntRange(0, PORT_MAX),
+    type=options.WholeNumber(0, PORT_MAX),
     metavar="PORT",
     help="Where the nats-server listens, on loopback only; 0 is any.",
 )

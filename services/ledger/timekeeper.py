@@ -50,6 +50,8 @@ async def record_what_is_due(writer: Writer, now: datetime) -> int:
         )
         await writer.submit(request, answer)
         answered.append(future)
+        # What many organisations have due at once holds up nobody else's commands.
+        await asyncio.sleep(0)
     if answered:
         await asyncio.wait(answered, timeout=ANSWER_WAIT_S)
     return len(answered)

@@ -49,7 +49,6 @@ POSITION_MAX: Final = 2**63 - 1
 DAY_LENGTH: Final = len("2022-01-31")
 MISSED_MAX: Final = 100
 """Of a KPI's missed periods, at most so many are named."""
-BEFORE_EVERYTHING: Final = datetime(1, 1, 2, tzinfo=UTC)
 TICK: Final = timedelta(microseconds=1)
 
 
@@ -102,6 +101,17 @@ def position_before(reader: Reader, organisation_id: str, zone: str, start: Mome
     return reader.position_known_at(organisation_id, moment - TICK)
 
 
+def refuse_inverted(start: Moment | None, end: Moment | None, zone: str) -> None:
+    """NoSuchMoment if a range ends before it begins; a date and a position are not compared."""
+    if start is None or end is None:
+        return
+    begin, last = read_moment(start, zone, is_start=True), read_moment(end, zone)
+    if (isinstance(begin, int) and isinstance(last, int) and begin > last) or (
+        isinstance(begin, datetime) and isinstance(last, datetime) and begin > last
+    ):
+        raise NoSuchMoment(f"the range begins at {start}, after its end {end}: swap the two")
+
+
 def read_moment(text: Moment, zone: str, *, is_start: bool = False) -> datetime | int:
     """An instant in UTC, or a position; NoSuchMoment if it is neither."""
     try:
@@ -125,7 +135,10 @@ def _place(reader: Reader, organisation_id: str, zone: str, text: Moment) -> tup
     """The position a moment stands for, and its time."""
     moment = read_moment(text, zone)
     if isinstance(moment, int):
-        return reader.last_position(organisation_id, moment) or (0, BEFORE_EVERYTHING)
+        found = reader.last_position(organisation_id, moment)
+        if found is None:
+            raise NoSuchMoment(f"{text} lies before the organisation began: give a later position")
+        return found
     return reader.position_known_at(organisation_id, moment), moment
 
 

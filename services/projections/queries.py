@@ -54,6 +54,7 @@ from services.projections.as_of import (
     Vantage,
     position_before,
     present,
+    refuse_inverted,
     vantage,
 )
 from services.projections.feed import Feed
@@ -204,7 +205,7 @@ class _Asked:
                 self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
             )
         else:
-            seen, (first, *key) = _resumed(query.cursor, 4)
+            seen, (first, *key) = _resumed(query.cursor, self._position, 4)
             after = (key[0], key[1], key[2])
             if first not in KINDS:
                 raise CannotAnswer("malformed", NOT_OUR_CURSOR)
@@ -347,7 +348,7 @@ class _Asked:
         self._organisation()
         seen, after = present(self._reader, self._organisation_id, self._now), (0, -1)
         if query.cursor is not None:
-            seen, key = _resumed(query.cursor, 2)
+            seen, key = _resumed(query.cursor, self._position, 2)
             after = (_whole(key[0]), _whole(key[1]))
         self._require(query.kind, query.id, seen.known)
         rows = self._reader.changes(
@@ -386,7 +387,7 @@ class _Asked:
                 self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
             )
         else:
-            seen, key = _resumed(query.cursor, 1)
+            seen, key = _resumed(query.cursor, self._position, 1)
             start = _whole(key[0])
         self._require("kpi", query.kpi, seen.known)
         rows = self._reader.readings(self._organisation_id, query.kpi, seen.known, seen.as_of)
@@ -405,13 +406,14 @@ class _Asked:
 
     def _replay(self, query: Replay, limit: int) -> Events:
         zone = self._organisation().zone
+        refuse_inverted(query.start, query.end, zone)
         if query.cursor is None:
             seen = vantage(self._reader, self._organisation_id, zone, query.end, None, self._now)
             after = 0
             if query.start is not None:
                 after = position_before(self._reader, self._organisation_id, zone, query.start)
         else:
-            seen, key = _resumed(query.cursor, 1)
+            seen, key = _resumed(query.cursor, self._position, 1)
             after = _whole(key[0])
         where = [] if query.cycle is None else [self._of_cycle(query.cycle, seen, zone)]
         rows = self._reader.events(
@@ -454,7 +456,7 @@ class _Asked:
                 self._reader, self._organisation_id, zone, as_of, query.known_at, self._now
             )
         else:
-            seen, key = _resumed(query.cursor, 1)
+            seen, key = _resumed(query.cursor, self._position, 1)
             start = max(_whole(key[0]), 0)
         goal = next(iter(self._by_id("cycle", [query.cycle], seen, FIRST)), None)
         if goal is None or not isinstance(goal.state, CycleState):
@@ -481,10 +483,12 @@ class _Asked:
                 "not_found",
                 f"there is no view {query.view}: ask for one of {', '.join(schema.VIEWS)}",
             )
+        self._organisation()
         position, after = self._position, list[str]()
         if query.cursor is not None:
             first, *after = query.cursor.split(".")
             position = _whole(first)
+            _refuse_beyond(self._position, position)
         try:
             exported = self._reader.export(
                 view, self._organisation_id, position, after=after, limit=limit + 1
@@ -581,7 +585,7 @@ def _cursor(seen: Vantage, *key: str | int) -> str:
     return ".".join(map(str, (*moment, *key)))
 
 
-def _resumed(cursor: str, key_length: int) -> tuple[Vantage, list[str]]:
+def _resumed(cursor: str, last: int, key_length: int) -> tuple[Vantage, list[str]]:
     """The vantage of the pages before, and the key they ended with."""
     parts = cursor.split(".")
     if len(parts) != CURSOR_MOMENT + key_length:
@@ -591,7 +595,20 @@ def _resumed(cursor: str, key_length: int) -> tuple[Vantage, list[str]]:
         seen = Vantage(known, structure, schema.instant(by), schema.instant(at))
     except OverflowError as error:
         raise CannotAnswer("malformed", NOT_OUR_CURSOR) from error
+    if not 0 <= structure <= known:
+        raise CannotAnswer("malformed", NOT_OUR_CURSOR)
+    _refuse_beyond(last, known)
     return seen, parts[CURSOR_MOMENT:]
+
+
+def _refuse_beyond(last: int, position: int) -> None:
+    """Nobody can have seen more than there is; after a rebuild it may be there a little later."""
+    if position > last:
+        raise CannotAnswer(
+            "not_yet",
+            f"the cursor goes on from position {position}, and the views have read the log up to "
+            f"{last}: ask again, or without it",
+        )
 
 
 def _whole(text: str) -> int:

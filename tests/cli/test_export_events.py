@@ -90,3 +90,10 @@ def test_a_server_without_a_log_is_unreachable(own_nats_server: NatsServer) -> N
     result = export(own_nats_server)
     assert result.exit_code == 3
     assert result.stderr.startswith("unreachable: the log cannot be read: ")
+
+
+def test_an_organisation_that_is_not_there_is_an_error(own_nats_server: NatsServer) -> None:
+    store(own_nats_server, LOG)
+    result = export(own_nats_server, "--org", "nobody")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("not_found: there is no organisation nobody")

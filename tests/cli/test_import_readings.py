@@ -176,6 +176,13 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
     assert told(read(folder_with(tmp_path, y2024=first)))[0].startswith("2024.csv:5: month")
 
 
+def test_a_name_over_several_lines_becomes_one_line(tmp_path: Path) -> None:
+    first = 'town,month,measure,value\n"Ayr\n\t(town)",January 2024,Count,10\n'
+    commands = [fact.command for fact in read(folder_with(tmp_path, y2024=first)).facts]
+    names = [each.definition.name for each in commands if isinstance(each, DefineKpi)]
+    assert any("Ayr (town)" in name for name in names), names
+
+
 def test_ids_that_would_be_the_same_are_told_apart(tmp_path: Path) -> None:
     first = FIRST + "AYR,January 2024,Count,7\nÉire,January 2024,Count,1\n"
     commands = [fact.command for fact in read(folder_with(tmp_path, y2024=first)).facts]

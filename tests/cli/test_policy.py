@@ -167,3 +167,11 @@ def test_what_is_no_setting_is_wrong_usage(said: str, why: str) -> None:
 def test_a_setting_is_set_once() -> None:
     with pytest.raises(WrongUsage, match="counts is set twice"):
         policy.changed(Policy(), ["counts=off", "counts=warn"])
+
+
+@pytest.mark.parametrize(
+    "change", ["key_results_max=٤", "bands=0.٣,0.7", "progress_ceiling=١", "reading_grace=daily:٤"]
+)
+def test_only_the_digits_0_to_9_are_a_number(change: str) -> None:
+    with pytest.raises(WrongUsage, match="accepted: "):
+        policy.changed(Policy(), [change])

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 decimals = st.decimals(allow_nan=False, allow_infinity=False, places=4)
-texts = st.text(max_size=200)
+texts = st.text(
+    st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\n\t"), max_size=200
+)
 
 
 def test_every_message_has_an_example_and_every_example_is_read() -> None:

@@ -363,6 +363,50 @@ def test_an_answer_too_large_for_a_message_is_cut(store: ViewStore, ask: Asker) 
     assert sum(len(page.objectives) for page in pages) == 402
 
 
+def test_a_cursor_goes_no_further_than_the_log(store: ViewStore, ask: Asker) -> None:
+    fill(store, opened())
+    for query in (
+        Replay(cursor="12.1.0.0.0"),
+        Replay(cursor="900.900.0.0.0"),
+        AsOf(cursor="900.1.0.0.unit..."),
+        ExportView(view="change", cursor="12.x"),
+    ):
+        with pytest.raises(CannotAnswer, match="the views have read the log up to 11") as refused:
+            ask(query, Goals)
+        assert refused.value.why == "not_yet"
+    for forged in ("-1.-1.0.0.0", "1.2.0.0.0"):
+        with pytest.raises(CannotAnswer, match="not one of ours"):
+            ask(Replay(cursor=forged), Events)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("2025-08-31", "2025-08-01"), ("@2", "@1"), ("2025-08-01T12:00Z", "2025-08-01T11:59Z")],
+)
+def test_a_range_that_ends_before_it_begins_is_refused(
+    store: ViewStore, ask: Asker, start: str, end: str
+) -> None:
+    fill(store, opened())
+    with pytest.raises(CannotAnswer, match="swap the two") as refused:
+        ask(Replay(start=start, end=end), Events)
+    assert refused.value.why == "malformed"
+
+
+@pytest.mark.parametrize(("start", "end"), [("2025-08-01", "2025-08-01"), ("@1", "@1")])
+def test_a_range_of_one_day_or_one_event_is_one(
+    store: ViewStore, ask: Asker, start: str, end: str
+) -> None:
+    fill(store, opened())
+    assert len(ask(Replay(start=start, end=end), Events).events) <= 1
+
+
+def test_nothing_is_exported_of_an_organisation_that_is_not_there(
+    store: ViewStore, ask: Asker
+) -> None:
+    with pytest.raises(CannotAnswer):
+        ask(ExportView(view="change"), ViewPage)
+
+
 def test_what_never_was_is_not_found(store: ViewStore, ask: Asker) -> None:
     fill(store, opened())
     for query in (

@@ -239,6 +239,11 @@ def publications_of(manifest: Manifest, folder: Path) -> tuple[Publication, ...]
     return tuple(sorted(listed, key=lambda publication: publication.published_at))
 
 
+def in_one_line(text: str) -> str:
+    """A cell may go over several lines; a name does not."""
+    return " ".join(text.split())
+
+
 def fill(words: Words, row: Row) -> str:
     """What the words say of a row."""
     if isinstance(words, str):

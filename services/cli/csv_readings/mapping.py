@@ -44,6 +44,7 @@ from services.cli.csv_readings.manifest import (
     Unmappable,
     Words,
     fill,
+    in_one_line,
     publications_of,
 )
 from services.cli.errors import WrongUsage
@@ -307,7 +308,7 @@ class _Mapping:
             self.define_part(ratio.numerator, (*key, NUMERATOR), row, published, place)
             self.define_part(ratio.denominator, (*key, DENOMINATOR), row, published, place)
         definition: dict[str, Any] = {
-            "name": fill(settings.name, row),
+            "name": in_one_line(fill(settings.name, row)),
             "unit": fill(settings.unit, row),
             "direction": direction,
             "frequency": fill(settings.frequency, row),
@@ -327,7 +328,7 @@ class _Mapping:
     ) -> None:
         """A number that is only counted: more of it is neither good nor bad, so it has no bands."""
         definition = {
-            "name": fill(part.name, row),
+            "name": in_one_line(fill(part.name, row)),
             "unit": fill(part.unit, row),
             "direction": "higher",
             "frequency": fill(self.manifest.kpi.frequency, row),

@@ -25,16 +25,16 @@ MONTHS = (
 ABBREVIATED = 3
 DAYS_A_WEEK = 7
 
-_MONTH_NAME = re.compile(r"([A-Za-z]+)\.? (\d{4})")
-_FISCAL_YEAR = re.compile(r"(\d{4})[-/](\d{2}|\d{4})")
+_MONTH_NAME = re.compile(r"([A-Za-z]+)\.? ([0-9]{4})")
+_FISCAL_YEAR = re.compile(r"([0-9]{4})[-/]([0-9]{2}|[0-9]{4})")
 _ISO: tuple[tuple[re.Pattern[str], Callable[[list[int]], tuple[date, date]]], ...] = (
-    (re.compile(r"(\d{4})"), lambda n: (date(n[0], 1, 1), date(n[0], 12, 31))),
-    (re.compile(r"(\d{4})-(\d{2})"), lambda n: _months(n[0], n[1], 1)),
-    (re.compile(r"(\d{4})-?Q([1-4])"), lambda n: _months(n[0], 3 * n[1] - 2, 3)),
-    (re.compile(r"(\d{4})-?W(\d{2})"), lambda n: _week(n[0], n[1])),
-    (re.compile(r"(\d{4})-(\d{2})-(\d{2})"), lambda n: (date(*n), date(*n))),
+    (re.compile(r"([0-9]{4})"), lambda n: (date(n[0], 1, 1), date(n[0], 12, 31))),
+    (re.compile(r"([0-9]{4})-([0-9]{2})"), lambda n: _months(n[0], n[1], 1)),
+    (re.compile(r"([0-9]{4})-?Q([1-4])"), lambda n: _months(n[0], 3 * n[1] - 2, 3)),
+    (re.compile(r"([0-9]{4})-?W([0-9]{2})"), lambda n: _week(n[0], n[1])),
+    (re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})"), lambda n: (date(*n), date(*n))),
     (
-        re.compile(r"(\d{4})-(\d{2})-(\d{2})/(\d{4})-(\d{2})-(\d{2})"),
+        re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})/([0-9]{4})-([0-9]{2})-([0-9]{2})"),
         lambda n: (date(*n[:3]), date(*n[3:])),
     ),
 )

@@ -11,9 +11,11 @@ from typing import Any, TypeVar, assert_never
 from goal_contracts import events
 from goal_contracts.codec import Recorded, Unrecognised
 from goal_contracts.measures import KpiLinked, Measure
+from goal_contracts.policy import Policy
 from msgspec import Struct
 from msgspec.structs import replace
 
+from services.ledger.domain.due import span_of, watch
 from services.ledger.domain.listed import Listed
 from services.ledger.domain.organisation import (
     ANSWERS_MAX,
@@ -31,8 +33,10 @@ from services.ledger.domain.organisation import (
     ReadingKey,
     Review,
     Unit,
+    Watch,
     inputs_of,
 )
+from services.ledger.domain.times import local_day
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -120,6 +124,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
             )
             if is_new:
                 _insert(organisation.reading_keys, key, organisation.readings)
+            _settle(organisation, key)
         case events.CheckedIn():
             key_result_id = organisation.key_results[event.key_result_id].key_result_id
             organisation.check_ins[key_result_id, event.check_in_id] = CheckIn(
@@ -137,13 +142,18 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
         case events.OrganisationOpened():
             raise BrokenHistory(f"opened again at position {recorded.position}")
         case events.PolicyChanged():
-            organisation.policy = event.policy
+            was, organisation.policy = organisation.policy, event.policy
+            if was.missed_readings != event.policy.missed_readings:
+                _begin_watch(organisation, recorded)
+            elif _periods(was) != _periods(event.policy):
+                _watch_all(organisation)
         case events.HistoryImportStarted():
             organisation.imports[event.import_id] = HistoryImport(started=event)
             organisation.running_import = event.import_id
         case events.HistoryImportFinished():
             _change(organisation.imports, event.import_id, finished=event)
             organisation.running_import = None
+            _begin_watch(organisation, recorded)
         case events.UnitDefined():
             organisation.units[event.unit_id] = Unit(
                 unit_id=event.unit_id,
@@ -337,6 +347,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 defined_at=recorded.known_at,
             )
             _depend(organisation, event.kpi_id, event.definition)
+            _watch(organisation, event.kpi_id)
         case events.KpiRedefined():
             versions = (
                 *organisation.kpis[event.kpi_id].versions,
@@ -344,6 +355,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
             )
             _change(organisation.kpis, event.kpi_id, versions=versions)
             _depend(organisation, event.kpi_id, event.definition)
+            _watch(organisation, event.kpi_id)
         case events.KpiRetargeted():
             kpi = organisation.kpis[event.kpi_id]
             definition = replace(kpi.definition, target=event.target, bands=event.bands)
@@ -356,6 +368,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
             _change(organisation.kpis, event.kpi_id, owner=event.owner, unit_id=event.unit_id)
         case events.KpiRetired():
             _change(organisation.kpis, event.kpi_id, retired=True)
+            _watch(organisation, event.kpi_id)
         case events.KpiReadingCorrected():
             _change(
                 organisation.readings,
@@ -367,10 +380,12 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
         case events.KpiReadingRetracted():
             key = event.kpi_id, event.period, event.source
             _change(organisation.readings, key, retracted=True)
+            _watch(organisation, event.kpi_id)
         case events.KpiReadingMissed():
             key = _reading_key(organisation, event)
             organisation.missed[key] = Missed(event.effective_at)
             _insert(organisation.missed_keys, key, organisation.missed)
+            _settle(organisation, key)
         case events.KpiHealthChanged():
             _change(organisation.kpis, event.kpi_id, health=event.health, reviewed=False)
         case events.KpiReviewOpened():
@@ -419,6 +434,48 @@ def _insert(
         return
     place = bisect_right(keys, effective_at, key=lambda each: entries[each].effective_at)
     index[key[0]] = (*keys[:place], key, *keys[place:])
+
+
+def _periods(policy: Policy) -> tuple[object, ...]:
+    """What of the settings says which periods are awaited, and how long."""
+    return policy.reading_grace, policy.fiscal_year_start_month
+
+
+def _begin_watch(organisation: Organisation, recorded: Recorded) -> None:
+    """When it really was, whatever date the event itself was given."""
+    organisation.watched_from = local_day(recorded.recorded_at, organisation.zone)
+    _watch_all(organisation)
+
+
+def _watch_all(organisation: Organisation) -> None:
+    for kpi_id in organisation.kpis:
+        _watch(organisation, kpi_id)
+
+
+def _settle(organisation: Organisation, key: ReadingKey) -> None:
+    """A period is known: nothing before what was awaited becomes open by that, unless it is late.
+
+    Of one that ends before what is awaited the first may follow that is awaited at all.
+    """
+    was = organisation.watches.get(key[0])
+    is_late = was is None or span_of(key[1]).last < was.awaited.first
+    _watch(organisation, key[0], None if is_late else was)
+
+
+def _watch(organisation: Organisation, kpi_id: str, settled: Watch | None = None) -> None:
+    """What is awaited of a KPI (R26); while nothing is, nobody keeps count."""
+    if not organisation.watches_readings:
+        return
+    awaited = None if settled is None else settled.awaited
+    now = watch(organisation, organisation.kpis[kpi_id], awaited)
+    was = organisation.watches.get(kpi_id)
+    if now == was:
+        return
+    organisation.watches[kpi_id] = now
+    for each, more in ((was, -1), (now, 1)):
+        if each is not None:
+            day = each.missed_on.isoformat()
+            organisation.watched_days[day] = organisation.watched_days.get(day, 0) + more
 
 
 def _depend(organisation: Organisation, kpi_id: str, definition: events.KpiDefinition) -> None:

@@ -240,6 +240,25 @@ class Review(Struct, frozen=True, gc=False):
     closed: events.KpiReviewClosed | None = None
 
 
+class Span(Struct, frozen=True):
+    """A period by its first and last day."""
+
+    first: date
+    last: date
+
+    @property
+    def period(self) -> str:
+        """As readings name it: 2022-01-01/2022-01-31."""
+        return f"{self.first}/{self.last}"
+
+
+class Watch(Struct, frozen=True):
+    """The oldest period of a KPI that is not settled, and the first day on which it is missed."""
+
+    awaited: Span
+    missed_on: date
+
+
 class Organisation(Struct):
     """One ledger of goals: everything a decision may look at.
 
@@ -247,6 +266,8 @@ class Organisation(Struct):
     readings and missed ones in the order in which they are effective. `dependent_ids` says which
     KPIs are computed from a KPI (R27).
     `pursued` counts by cycle and unit the objectives that were neither dropped nor carried over.
+    `watches` says per KPI which reading is awaited, and `watched_days` how many are missed from a
+    day on, written as 2025-03-11; what was over on the day `watched_from` is not awaited (R26).
     `changed` maps a goal's kind and id to the position of its last change (R29).
     """
 
@@ -258,6 +279,7 @@ class Organisation(Struct):
     known_at_max: datetime
     position: int = 0
     running_import: str | None = None
+    watched_from: date = date.min
     imports: MutableMapping[str, HistoryImport] = field(default_factory=dict)
     units: MutableMapping[str, Unit] = field(default_factory=dict)
     cycles: MutableMapping[str, Cycle] = field(default_factory=dict)
@@ -282,6 +304,8 @@ class Organisation(Struct):
     review_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     reading_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
     missed_keys: MutableMapping[str, tuple[ReadingKey, ...]] = field(default_factory=dict)
+    watches: MutableMapping[str, Watch] = field(default_factory=dict)
+    watched_days: MutableMapping[str, int] = field(default_factory=dict)
     changed: MutableMapping[tuple[str, str], int] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
 
@@ -304,6 +328,11 @@ class Organisation(Struct):
             getattr(fork, name).settle()
         for name in _FACTS:
             setattr(self, name, getattr(fork, name))
+
+    @property
+    def watches_readings(self) -> bool:
+        """Whether a reading that does not come is missed (R26)."""
+        return self.policy.missed_readings == "record" and self.running_import is None
 
     def unit(self, unit_id: str) -> Unit:
         return _found(self.units, "unit", unit_id)
@@ -402,7 +431,7 @@ _MAPPINGS = tuple(
     for each in fields(Organisation)
     if each.default_factory is not NODEFAULT and each.name != "answers"
 )
-_FACTS = ("name", "zone", "policy", "known_at_max", "position", "running_import")
+_FACTS = tuple(each.name for each in fields(Organisation) if each.default_factory is NODEFAULT)
 
 
 def inputs_of(formula: Formula | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from goal_contracts.fields import Source
 from goal_contracts.replies import Reason, Refusal
 
 from services.ledger.domain.asked import Asked
+from services.ledger.domain.due import grace_days
 from services.ledger.domain.formula import refuse_computed
 from services.ledger.domain.kpi import refuse_retired
 from services.ledger.domain.organisation import Kpi, KpiVersion, Organisation, Reading
@@ -112,7 +113,7 @@ def retract(
 def record_missed(
     organisation: Organisation, command: commands.RecordMissedReading, asked: Asked
 ) -> tuple[Event, ...]:
-    """Only a period that is over and has no reading was missed."""
+    """Only a period that is over, with its grace, and has no reading was missed (R26)."""
     kpi, last_day, version, source = _judged_by(organisation, command)
     refuse_computed(kpi, version.definition)
     key = kpi.kpi_id, command.period, source
@@ -122,11 +123,13 @@ def record_missed(
     if key in organisation.missed:
         return ()
     refuse_retired(kpi)
+    effective_at = _effective_at(organisation, command.period, last_day, asked.now)
+    _refuse_within_grace(organisation, kpi, command.period, asked.now)
     return (
         KpiReadingMissed(
             kpi_id=kpi.kpi_id,
             period=command.period,
-            effective_at=_effective_at(organisation, command.period, last_day, asked.now),
+            effective_at=effective_at,
             source=source,
         ),
     )
@@ -198,6 +201,21 @@ def _effective_at(
             accepted=f"at {effective_at.isoformat()} or later",
         )
     return effective_at
+
+
+def _refuse_within_grace(organisation: Organisation, kpi: Kpi, period: str, now: datetime) -> None:
+    """R26: as long as a reading may still come it is not missed."""
+    _, last_day = days_of_period(period)
+    days = grace_days(organisation, kpi, last_day)
+    until = days_later(last_day, days)
+    if now <= end_of_day(until, organisation.zone):
+        raise Refusal(
+            Reason.EFFECTIVE_IN_FUTURE,
+            f"a reading may come for {days} days after its period, so {period} is not missed yet",
+            seen=now.isoformat(),
+            accepted=f"after the end of {until}",
+            rule="R26",
+        )
 
 
 def _refuse_after_restatement(organisation: Organisation, last_day: date, now: datetime) -> None:

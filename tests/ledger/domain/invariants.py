@@ -23,6 +23,7 @@ from goal_contracts.measures import (
 )
 from goal_contracts.policy import Policy
 
+from services.ledger.domain.due import watch
 from services.ledger.domain.organisation import CheckIn, Cycle, KeyResult, Kpi, Organisation
 from services.ledger.domain.times import end_of_day, start_of_day
 
@@ -409,6 +410,11 @@ def _indexes(organisation: Organisation) -> None:
     for keys in organisation.missed_keys.values():
         ends = [organisation.missed[key].effective_at for key in keys]
         assert ends == sorted(ends), "missed readings are out of order"
+    if organisation.watches_readings:
+        afresh = {each.kpi_id: watch(organisation, each) for each in organisation.kpis.values()}
+        assert organisation.watches == afresh, "R26: what is awaited follows from what is known"
+    days = Counter(each.missed_on.isoformat() for each in organisation.watches.values())
+    assert {day: kpis for day, kpis in organisation.watched_days.items() if kpis} == days
     reviews = [(k, each) for k, ids in organisation.review_ids.items() for each in ids]
     assert len(reviews) == len(organisation.reviews)
     assert set(reviews) == set(organisation.reviews)

@@ -3,6 +3,8 @@
 Works on a copy of the tree outside the repository. Each changed function is run by the tests that
 reach it, without the drawn sequences of test_properties. A change that no test notices has to be
 in surviving_mutants.md, under its module and with the reason why nobody could notice it.
+
+It takes every core, or as many as MUTATION_CHILDREN says.
 """
 
 import json
@@ -68,7 +70,8 @@ def mutate_here(patterns: list[str]) -> int:
     kinds = mutators.mutation_operators
     assert isinstance(kinds, list)
     kinds[:] = [(node, instead.get(change, change)) for node, change in kinds]
-    cli(["run", "--max-children", str(os.cpu_count())], standalone_mode=False)
+    children = os.environ.get("MUTATION_CHILDREN", str(os.cpu_count()))
+    cli(["run", "--max-children", children], standalone_mode=False)
     return report()
 
 

@@ -67,56 +67,58 @@ def _is_overdue(organisation: Organisation, command: RecordMissedReading, now: d
 
 def _has_come(organisation: Organisation, kpi: Kpi, now: datetime) -> None:
     """Of periods in no calendar's shape: at least nobody waits much longer than two of them."""
-    unwatched = kpi.retired or organisation.running_import is not None
-    if unwatched or organisation.policy.missed_readings == "off":
-        return
     if any(each.definition.formula is not None for each in kpi.versions):
         return
     longest = max(LONGEST[each.definition.frequency] for each in kpi.versions)
     grace = max(
         organisation.policy.reading_grace.days(each.definition.frequency) for each in kpi.versions
     )
-    last = max((each[1] for each in _known(organisation, kpi)), default=_defined_on(kpi, now))
+    ends = (last for _, last in _known(organisation, kpi))
+    last = max((_watched_from(organisation, kpi), *ends))
     waited = _today(organisation, now) - last
     assert waited.days <= 2 * longest + grace, f"R26: {kpi.kpi_id} is not waited for"
 
 
 def _expected(organisation: Organisation, kpi: Kpi, now: datetime) -> list[str] | None:
-    """Each period since the latest one known, or since it is watched; None, in no shape."""
+    """Each period since it is watched that is not known; None, if some are in no shape."""
     policy = organisation.policy
     if kpi.retired or organisation.running_import is not None or policy.missed_readings == "off":
         return []
     frequencies = {each.definition.frequency for each in kpi.versions}
-    if len(frequencies) > 1:
+    computed = {each.definition.formula is not None for each in kpi.versions}
+    if computed == {True}:
+        return []
+    if len(frequencies) > 1 or len(computed) > 1:
         return None
     (frequency,) = frequencies
     year_begins = policy.fiscal_year_start_month
     known = _known(organisation, kpi)
-    if known:
-        last = max(each[1] for each in known)
-        latest = {each for each in known if each[1] == last}
-        if len(latest) > 1:
-            return None
-        ((begin, end),) = latest
-        in_shape = _begins(begin, frequency, year_begins) and end == _end(
-            begin, frequency, year_begins
-        )
-        if not in_shape:
-            return None
-        begin = last + ONE_DAY
-    else:
-        begin = kpi.defined_at.astimezone(ZoneInfo(organisation.zone)).date() + ONE_DAY
-        while not _begins(begin, frequency, year_begins):
-            begin += ONE_DAY
+    if not all(
+        _begins(begin, frequency, year_begins) and end == _end(begin, frequency, year_begins)
+        for begin, end in known
+    ):
+        return None
+    watched_from = _watched_from(organisation, kpi)
+    begin = watched_from + ONE_DAY
+    # What has begun already is awaited of those that had readings before.
+    back = -ONE_DAY if any(end <= watched_from for _, end in known) else ONE_DAY
+    while not _begins(begin, frequency, year_begins):
+        begin += back
     grace = timedelta(days=policy.reading_grace.days(frequency))
     today = _today(organisation, now)
     periods: list[str] = []
     while True:
         end = _end(begin, frequency, year_begins)
-        if end + grace >= today or _on(kpi, end).formula is not None:
+        if end + grace >= today:
             return periods
-        periods.append(f"{begin}/{end}")
+        if (begin, end) not in known:
+            periods.append(f"{begin}/{end}")
         begin = end + ONE_DAY
+
+
+def _watched_from(organisation: Organisation, kpi: Kpi) -> date:
+    """From then on: the day is over on which it was defined, or all of them began to be watched."""
+    return max(_today(organisation, kpi.defined_at), organisation.watched_from)
 
 
 def _known(organisation: Organisation, kpi: Kpi) -> list[tuple[date, date]]:
@@ -156,10 +158,6 @@ def _end(begin: date, frequency: Frequency, year_begins: int) -> date:
 def _on(kpi: Kpi, day: date) -> KpiDefinition:
     in_force = [each for each in kpi.versions if each.effective_on <= day]
     return max(in_force, key=lambda each: each.effective_on).definition
-
-
-def _defined_on(kpi: Kpi, now: datetime) -> date:
-    return kpi.defined_at.astimezone(now.tzinfo).date()
 
 
 def _today(organisation: Organisation, now: datetime) -> date:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from goal_contracts.commands import (
+    ChangePolicy,
+    Command,
+    FinishHistoryImport,
     RecordMissedReading,
     RedefineKpi,
     RetireKpi,
@@ -16,9 +19,11 @@ from goal_contracts.commands import (
 from goal_contracts.events import Ratio
 from goal_contracts.fields import ID, Frequency
 from goal_contracts.policy import Policy, ReadingGrace
+from goal_contracts.replies import Reason
 
 from services.ledger.domain import facts_due
-from services.ledger.domain.due import FACTS_MAX, Span, first_full, following
+from services.ledger.domain.due import FACTS_MAX, around, first_full, following
+from services.ledger.domain.organisation import Span
 from tests.ledger.domain.scenario import (
     POLICY,
     Scenario,
@@ -69,7 +74,7 @@ def test_the_grace_is_counted_in_the_zone() -> None:
 @pytest.mark.parametrize(
     ("frequency", "known", "last_of_grace", "missed"),
     [
-        ("daily", "2025-03-29/2025-03-29", "2025-03-31", "2025-03-30/2025-03-30"),
+        ("daily", "2025-01-03/2025-01-03", "2025-01-05", "2025-01-04/2025-01-04"),
         ("weekly", "2024-12-23/2024-12-29", "2025-01-08", "2024-12-30/2025-01-05"),
         ("monthly", "2025-01-01/2025-01-31", "2025-03-10", "2025-02-01/2025-02-28"),
         ("quarterly", "2025-01-01/2025-03-31", "2025-07-20", "2025-04-01/2025-06-30"),
@@ -144,6 +149,25 @@ def test_the_first_full_period_after_a_day(
     frequency: Frequency, after: str, year_begins: int, period: str
 ) -> None:
     assert first_full(date.fromisoformat(after), frequency, year_begins).period == period
+
+
+@pytest.mark.parametrize(
+    ("frequency", "day_in_it", "year_begins", "period"),
+    [
+        ("daily", "2024-02-29", 1, "2024-02-29/2024-02-29"),
+        ("weekly", "2025-01-06", 1, "2025-01-06/2025-01-12"),
+        ("weekly", "2025-01-05", 1, "2024-12-30/2025-01-05"),
+        ("monthly", "2024-02-29", 1, "2024-02-01/2024-02-29"),
+        ("quarterly", "2025-01-31", 2, "2024-11-01/2025-01-31"),
+        ("quarterly", "2025-02-01", 2, "2025-02-01/2025-04-30"),
+        ("yearly", "2025-03-31", 4, "2024-04-01/2025-03-31"),
+        ("yearly", "2025-12-31", 1, "2025-01-01/2025-12-31"),
+    ],
+)
+def test_the_period_around_a_day(
+    frequency: Frequency, day_in_it: str, year_begins: int, period: str
+) -> None:
+    assert around(date.fromisoformat(day_in_it), frequency, year_begins).period == period
 
 
 @pytest.mark.parametrize(
@@ -252,3 +276,223 @@ def test_what_is_due_may_be_recorded_while_it_is_taken() -> None:
     for _, command in facts_due(scenario.state, scenario.now):
         scenario.given(command, kpi(f"new-{len(scenario.history)}"))
     assert due(scenario, "2025-05-20") == []
+
+
+# ------------------------------------------------------------------------------ gaps
+
+
+def quarterly(effective_on: str) -> RedefineKpi:
+    return RedefineKpi(
+        kpi_id="churn",
+        definition=definition(frequency="quarterly"),
+        effective_on=day(effective_on).date(),
+    )
+
+
+def test_a_gap_before_a_later_reading_was_missed() -> None:
+    scenario = watched().at("2025-04-02").given(reading(JANUARY), reading(MARCH))
+    assert due(scenario, "2025-04-02") == [FEBRUARY]
+
+
+def test_what_was_missing_before_the_first_reading_came_was_missed() -> None:
+    assert due(watched().at("2025-04-02").given(reading(MARCH)), "2025-04-02") == [FEBRUARY]
+
+
+def test_several_gaps_are_missed_the_oldest_first() -> None:
+    scenario = (
+        watched(frequency="weekly")
+        .at("2025-03-01")
+        .given(reading("2025-01-13/2025-01-19"), reading("2025-01-27/2025-02-02"))
+    )
+    assert due(scenario, "2025-02-10T00:00:00+00:00") == [
+        "2025-01-06/2025-01-12",
+        "2025-01-20/2025-01-26",
+    ]
+    assert due(scenario, "2025-02-13")[2:] == ["2025-02-03/2025-02-09"]
+
+
+def test_a_gap_has_its_own_grace_though_a_later_reading_has_come() -> None:
+    policy = Policy(reading_grace=ReadingGrace(monthly=40))
+    scenario = watched(policy).at("2025-04-01").given(reading(JANUARY), reading(MARCH))
+    assert due(scenario, "2025-04-09T23:59:59.999999+00:00") == []
+    assert due(scenario, "2025-04-10T00:00:00+00:00") == [FEBRUARY]
+    scenario.given(reading(FEBRUARY))
+    assert due(scenario, "2025-05-10") == []
+
+
+def test_a_gap_that_was_recorded_or_filled_is_none() -> None:
+    scenario = watched().at("2025-04-02").given(reading(JANUARY), reading(MARCH))
+    filled = watched().at("2025-04-02").given(reading(JANUARY), reading(MARCH), reading(FEBRUARY))
+    for _, command in facts(scenario, scenario.now):
+        scenario.given(command)
+    assert due(scenario, "2025-04-02") == due(filled, "2025-04-02") == []
+    april = "2025-04-01/2025-04-30"
+    assert due(scenario, "2025-05-11") == due(filled, "2025-05-11") == [april]
+
+
+def test_a_retracted_reading_leaves_a_gap() -> None:
+    scenario = watched().at("2025-04-02").given(*map(reading, (JANUARY, FEBRUARY, MARCH)))
+    scenario.given(RetractReading(kpi_id="churn", period=FEBRUARY, reason="another team's"))
+    assert due(scenario, "2025-04-02") == [FEBRUARY]
+
+
+@pytest.mark.parametrize(
+    "longer", ["2025-01-15/2025-02-14", "2025-02-28/2025-03-30", "2025-01-01/2025-03-31"]
+)
+def test_a_period_that_overlaps_a_known_one_is_no_gap(longer: str) -> None:
+    scenario = watched().at("2025-04-02").given(reading(JANUARY), reading(longer))
+    assert FEBRUARY not in due(scenario, "2025-04-02")
+
+
+@pytest.mark.parametrize("known", ["2025-02-28/2025-02-28", "2025-02-01/2025-02-01"])
+def test_a_single_day_inside_a_period_is_enough(known: str) -> None:
+    scenario = watched().at("2025-04-02").given(reading(JANUARY), reading(known))
+    assert FEBRUARY not in due(scenario, "2025-04-02")
+
+
+def test_what_was_over_when_the_kpi_was_defined_is_not_missed() -> None:
+    scenario = (
+        watched()
+        .at("2025-02-01")
+        .given(reading("2020-01-01/2020-01-31"), reading("2024-10-01/2024-10-31"))
+    )
+    assert due(scenario, "2025-02-11") == [JANUARY]
+    scenario.given(reading("2024-12-01/2024-12-31"))
+    assert due(scenario, "2025-02-11") == [JANUARY]
+
+
+def test_after_old_readings_of_a_shape_of_their_own_the_calendar_counts() -> None:
+    scenario = watched().at("2025-02-01").given(reading("2024-08-15/2024-09-14"))
+    assert due(scenario, "2025-02-11") == [JANUARY]
+
+
+def test_a_shape_that_is_still_current_goes_on() -> None:
+    scenario = watched().at("2025-02-01").given(reading("2024-11-15/2024-12-14"))
+    assert due(scenario, "2025-02-11") == ["2024-12-15/2025-01-14"]
+
+
+def test_after_another_frequency_came_first_the_periods_begin_anew() -> None:
+    scenario = watched().at("2025-01-10").given(quarterly("2025-02-01"))
+    assert due(scenario, "2025-12-01") == ["2025-04-01/2025-06-30", "2025-07-01/2025-09-30"]
+    assert due(watched().given(quarterly("2025-02-02")), "2025-04-01") == [FEBRUARY]
+    assert due(watched().given(quarterly("2025-01-03")), "2025-12-01") == [
+        "2025-04-01/2025-06-30",
+        "2025-07-01/2025-09-30",
+    ]
+
+
+def test_another_frequency_holds_after_what_was_read_and_what_was_not() -> None:
+    scenario = watched().at("2025-03-02").given(quarterly("2025-03-01"))
+    second = "2025-04-01/2025-06-30"
+    assert due(scenario, "2025-07-21") == [FEBRUARY, second]
+    scenario.given(reading(JANUARY), reading(FEBRUARY))
+    assert due(scenario, "2025-07-20") == []
+    assert due(scenario, "2025-07-21") == [second]
+
+
+def test_what_ends_on_the_day_of_the_definition_was_read_before_the_watch() -> None:
+    scenario = watched().at("2025-02-01").given(reading("2024-12-03/2025-01-02"))
+    assert due(scenario, "2025-02-13") == ["2025-01-03/2025-02-02"]
+    changed = watched().given(quarterly("2025-01-03")).at("2025-02-01")
+    changed.given(reading("2024-12-03/2025-01-02"))
+    assert due(changed, "2025-07-21") == ["2025-04-01/2025-06-30"]
+
+
+def test_what_would_have_ended_on_the_day_of_the_definition_is_not_awaited() -> None:
+    scenario = watched().at("2025-02-01").given(reading("2024-11-03/2024-12-02"))
+    assert due(scenario, "2025-02-11") == [JANUARY]
+
+
+def test_the_watch_begins_on_the_day_after_the_definition() -> None:
+    scenario = watched(frequency="daily").at("2025-01-03")
+    scenario.given(reading("2024-12-01/2024-12-01"))
+    assert due(scenario, "2025-01-05") == ["2025-01-03/2025-01-03"]
+
+
+def test_of_several_each_has_its_own_grace_to_the_last_instant() -> None:
+    scenario = watched()
+    assert due(scenario, "2025-04-10T23:59:59.999999+00:00") == [FEBRUARY]
+    assert due(scenario, "2025-04-11T00:00:00+00:00") == [FEBRUARY, MARCH]
+
+
+def test_while_it_is_computed_nothing_is_awaited_and_after_that_it_is() -> None:
+    computed = definition(formula=Ratio(numerator="won", denominator="lost", factor=Decimal(1)))
+    scenario = company().given(kpi("won"), kpi("lost"), kpi())
+    scenario.given(RedefineKpi(kpi_id="churn", definition=computed, effective_on=date(2025, 2, 1)))
+    for input_id in ("won", "lost"):
+        scenario.given(RetireKpi(kpi_id=input_id))
+    assert due(scenario, "2026-01-01") == []
+    entered = RedefineKpi(kpi_id="churn", definition=definition(), effective_on=date(2025, 3, 15))
+    scenario.given(entered)
+    assert due(scenario, "2025-05-01") == [MARCH]
+
+
+def finished(scenario: Scenario, *steps: Command) -> Scenario:
+    """These commands as an import of 2022, which is brought in now."""
+    started = StartHistoryImport(import_id="i", source="s", digest="d")
+    scenario.given(started)
+    scenario.given(*steps, import_id="i")
+    return scenario.given(FinishHistoryImport(import_id="i", outcome="completed"))
+
+
+def test_of_what_was_over_when_an_import_was_finished_nothing_is_missed() -> None:
+    scenario = watched().at("2025-06-20")
+    finished(scenario, reading(JANUARY), reading(MARCH))
+    assert due(scenario, "2025-06-20") == []
+    assert due(scenario, "2025-07-10T23:59:59+00:00") == []
+    assert due(scenario, "2025-07-11") == ["2025-06-01/2025-06-30"]
+
+
+def test_a_period_in_which_an_import_was_finished_is_awaited() -> None:
+    scenario = watched().at("2025-06-20")
+    finished(scenario, reading("2025-05-01/2025-05-31"))
+    assert due(scenario, "2025-07-11") == ["2025-06-01/2025-06-30"]
+
+
+def test_of_what_was_over_before_missed_readings_were_recorded_nothing_is_missed() -> None:
+    scenario = watched(Policy(missed_readings="off")).at("2025-03-05").given(reading(JANUARY))
+    scenario.given(ChangePolicy(policy=Policy(), reason="from now on"))
+    assert due(scenario, "2025-05-01") == [MARCH]
+    scenario.given(ChangePolicy(policy=Policy(missed_readings="off"), reason="not any more"))
+    assert due(scenario, "2025-05-01") == []
+
+
+def test_another_grace_or_year_holds_at_once() -> None:
+    scenario = watched().given(kpi("sales", frequency="quarterly"))
+    changed = Policy(reading_grace=ReadingGrace(monthly=20), fiscal_year_start_month=2)
+    scenario.given(ChangePolicy(policy=changed, reason="we know now"))
+    assert due(scenario, "2025-03-20T23:59:59+00:00") == []
+    assert due(scenario, "2025-03-21") == [FEBRUARY]
+    assert due(scenario, "2025-05-21")[-1:] == ["2025-02-01/2025-04-30"]
+
+
+def test_a_look_at_nothing_due_looks_at_no_kpi(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = watched().at("2025-02-01").given(reading(JANUARY))
+
+    def looks(*_: object) -> None:
+        raise AssertionError("it is looked at")
+
+    monkeypatch.setattr("services.ledger.domain.due._missed", looks)
+    assert due(scenario, "2025-03-10") == []
+    with pytest.raises(AssertionError, match="looked at"):
+        due(scenario, "2025-03-11")
+
+
+# ------------------------------------------------------------------------------ by hand
+
+
+def test_within_its_grace_a_reading_is_not_missed_whoever_says_so() -> None:
+    missed = RecordMissedReading(kpi_id="churn", period=JANUARY)
+    scenario = watched(zone="Europe/Berlin").at("2025-02-10T22:59:59.999999+00:00")
+    refusal = scenario.when(missed).refuses(Reason.EFFECTIVE_IN_FUTURE, rule="R26")
+    assert "10 days" in refusal.message
+    assert refusal.seen == "2025-02-10T22:59:59.999999+00:00"
+    assert refusal.accepted == "after the end of 2025-02-10"
+    assert scenario.at("2025-02-10T23:00:00+00:00").when(missed).accepted()
+
+
+def test_the_grace_is_the_one_of_the_frequency_on_the_last_day() -> None:
+    missed = RecordMissedReading(kpi_id="churn", period=MARCH)
+    scenario = watched().given(quarterly("2025-03-31"))
+    scenario.at("2025-04-20").when(missed).refuses(Reason.EFFECTIVE_IN_FUTURE, rule="R26")
+    assert scenario.at("2025-04-21").when(missed).accepted()
