@@ -86,11 +86,11 @@ class Writer:
 
     async def load(self) -> None:
         """Read what the log holds beyond what is in memory; raises on a gap or an unknown event."""
-        reading = self._log.read(after=self.position, on_trouble=_log_trouble)
-        async with contextlib.aclosing(reading) as batches:
-            async for batch in batches:
-                for message in batch:
-                    self._remember(codec.decode_event(message.position, message.payload))
+        await self._read(follow=False)
+
+    async def follow(self) -> None:
+        """The same, and then what others append, until cancelled. Never while it runs."""
+        await self._read(follow=True)
 
     async def submit(self, waiting: Waiting) -> None:
         """Take a request; past the bound it is refused at once."""
@@ -198,6 +198,13 @@ class Writer:
         was = self.position
         await self.load()
         log.info("writer_reloaded", from_position=was, position=self.position)
+
+    async def _read(self, *, follow: bool) -> None:
+        reading = self._log.read(after=self.position, follow=follow, on_trouble=_log_trouble)
+        async with contextlib.aclosing(reading) as batches:
+            async for batch in batches:
+                for message in batch:
+                    self._remember(codec.decode_event(message.position, message.payload))
 
     def _remember(self, recorded: Recorded) -> None:
         """Fold one event of the log into memory."""
