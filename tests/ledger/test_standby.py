@@ -27,8 +27,9 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
-AT_ONCE_S = 1.0
-"""Less than a lease may be silent before it is taken."""
+PATIENT = LeaseSettings(hold_s=10, take_after_s=60)
+"""Nobody takes it in these tests because of a silence, so what happens at once is told apart."""
+COMMANDS = 40
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def settings(nats_server: NatsServer, organisation_id: str) -> Settings:
         server_url=nats_server.url,
         monitor_url=nats_server.monitor_url,
         stream=StreamSettings(name=f"GOALS-{organisation_id}", organisations=(organisation_id,)),
+        lease=PATIENT,
     )
 
 
@@ -110,16 +112,13 @@ async def test_a_standby_is_ready_and_takes_no_commands(
 async def test_a_ledger_that_stops_hands_over_at_once_and_its_answers_are_known(
     nats_client: Client, settings: Settings, organisation_id: str
 ) -> None:
-    clock = asyncio.get_running_loop().time
     async with contextlib.AsyncExitStack() as standing_by:
         async with a_ledger(settings):
             first = await ask(nats_client, organisation_id, OpenOrganisation(name="Acme"), "c-1")
             await standing_by.enter_async_context(a_ledger(settings))
             await ask(nats_client, organisation_id, unit(1), "c-2")
             before = await holder(nats_client, settings)
-        stopped_at = clock()
         assert await answered(nats_client, organisation_id, unit(2), "c-3") == Accepted("c-3", 3, 1)
-        assert clock() - stopped_at < AT_ONCE_S
         assert await holder(nats_client, settings) not in {before, ""}
         again = await ask(nats_client, organisation_id, OpenOrganisation(name="Acme"), "c-1")
         assert again == first
@@ -138,7 +137,7 @@ async def test_who_is_overtaken_follows_and_what_it_left_is_resolved_by_asking_a
         await ask(nats_client, organisation_id, OpenOrganisation(name="Acme"), "c-1")
         asked = [
             asyncio.create_task(answered(nats_client, organisation_id, unit(number), f"u-{number}"))
-            for number in range(300)
+            for number in range(COMMANDS)
         ]
         with capture_logs() as logged:
             await asyncio.sleep(0)
@@ -157,7 +156,9 @@ async def test_who_is_overtaken_follows_and_what_it_left_is_resolved_by_asking_a
         assert all(isinstance(reply, Accepted) for reply in replies)
         assert await answered(nats_client, organisation_id, unit(301), "u-301") == by_another
         ids = [recorded.command_id for recorded in await another.events()]
-        assert sorted(ids) == sorted(["c-1", "u-301", *(f"u-{number}" for number in range(300))])
+        assert sorted(ids) == sorted(
+            ["c-1", "u-301", *(f"u-{number}" for number in range(COMMANDS))]
+        )
 
 
 async def test_what_is_heard_after_the_lease_ran_out_is_left_to_the_next_one(
