@@ -94,9 +94,10 @@ class Turns:
         writer = self._writer
 
         async def take(message: Msg) -> None:
-            # What a ledger hears after its time, thawed or starved, is the next one's to decide.
-            if self._lease.is_current:
-                await self._take(writer, message)
+            # Thawed or starved, a ledger holds back what it hears until it knows whose turn it is;
+            # if it is another's, this ends with the subscription.
+            await self._lease.until_current()
+            await self._take(writer, message)
 
         # In no queue group: the server would go on giving a frozen ledger its share.
         commands = await self._client.subscribe(subjects.COMMANDS, cb=take)
@@ -134,9 +135,10 @@ class Turns:
 
 async def _take_no_more(commands: Subscription, *, in_order: bool) -> None:
     """In order, what the server has sent already is still taken."""
-    with contextlib.suppress(nats.errors.Error):
+    with contextlib.suppress(nats.errors.Error, TimeoutError):
         if in_order:
-            await commands.drain()
+            async with asyncio.timeout(DRAIN_S):
+                await commands.drain()
         else:
             await commands.unsubscribe()
 

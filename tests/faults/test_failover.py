@@ -88,7 +88,7 @@ class Failovers:
             await eventually(answered)
 
 
-# On two cores the long one takes about 3 and a half minutes.
+# On two quiet cores the long one takes about 4 minutes; starting Python again is most of it.
 @pytest.mark.parametrize(
     "kills",
     [

@@ -12,7 +12,6 @@ from goal_contracts import codec, subjects
 from goal_contracts.commands import Command, DefineUnit, OpenOrganisation
 from goal_contracts.replies import Accepted, Reply
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from services.embedded.nats_server import NatsServer
@@ -159,24 +158,6 @@ async def test_who_is_overtaken_follows_and_what_it_left_is_resolved_by_asking_a
         assert sorted(ids) == sorted(
             ["c-1", "u-301", *(f"u-{number}" for number in range(COMMANDS))]
         )
-
-
-async def test_what_is_heard_after_the_lease_ran_out_is_left_to_the_next_one(
-    nats_client: Client, settings: Settings, organisation_id: str
-) -> None:
-    """As by a process that was frozen, and finds its time over and commands in its buffers."""
-    async with a_ledger(settings) as client:
-        await ask(nats_client, organisation_id, OpenOrganisation(name="Acme"), "c-1")
-        [commands] = [sub for sub in client._subs.values() if sub.subject == subjects.COMMANDS]
-        await give_the_lease_to(nats_client, settings, "another")
-        await eventually(lambda: commands not in client._subs.values())
-        message = codec.command_message(unit(1), command_id="c-2")
-        late = Msg(client, subjects.command(organisation_id, "u", message.type))
-        late.data = codec.encode(message)
-        assert commands._cb is not None
-        await commands._cb(late)
-        await give_the_lease_to(nats_client, settings, "")
-        assert await answered(nats_client, organisation_id, unit(2), "c-3") == Accepted("c-3", 2, 1)
 
 
 async def test_a_ledger_goes_on_after_the_server_was_away_for_long(

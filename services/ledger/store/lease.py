@@ -6,11 +6,13 @@ monotonic clock; no two machines' clocks are ever compared. A holder that stops 
 lease back, and the next one takes it at its next look.
 
     holder    renew ── renew ── renew ── ✗                  each renewal counts from its request
-    holder                      └────────── hold_s ─┤       then it steps down by itself
+    holder                      └────────── hold_s ─┤       then it takes no more commands
     standby                      seen ─────── take_after_s ─┤  then it takes the lease
 
 What a standby sees was stored after the holder asked for it, and `hold_s` is shorter than
-`take_after_s`, so in the usual course the old holder has stepped down before the new one begins.
+`take_after_s`, so in the usual course the old holder is silent before the new one begins. It may
+still renew, late: that succeeds only if nobody has taken the lease, and so nobody has written. If
+it cannot, it steps down.
 
 What the lease does not promise: that there is only one. A process that is stopped, starved or
 swapped out between its look at the clock and its next append still writes as if it held the lease,
@@ -41,6 +43,7 @@ from services.stream_reader import JetStreamError, stream_info
 
 REQUEST_TIMEOUT_S: Final = 0.5
 RELEASE_TIMEOUT_S: Final = 1.0
+LAST_ATTEMPT_S: Final = 1.0
 RETRY_PAUSE_S: Final = 0.05
 ENTRY_BYTES_MAX: Final = 1_024
 
@@ -53,7 +56,7 @@ class LeaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     bucket: str = "goal-ledger-lease"
     renew_every_s: float = 0.4
     hold_s: float = 1.2
-    """After so long without a renewal a holder steps down."""
+    """After so long without a renewal a holder takes no more commands until it has renewed."""
     take_after_s: float = 1.5
     """After so long without a renewal in sight another takes the lease."""
     look_every_s: float = 0.1
@@ -139,6 +142,7 @@ class Lease:
         self._revision = 0
         self._is_held = False
         self._renewed_at = -math.inf
+        self._renewed = asyncio.Event()
         self._seen_revision = 0
         self._seen_at = 0.0
 
@@ -176,19 +180,27 @@ class Lease:
             log.info("lease_taken", key=self._key, holder=self._holder, revision=self._revision)
         return self._is_held
 
+    async def until_current(self) -> None:
+        """Wait while it is late: for its renewal, or for ever should it be lost."""
+        while not self.is_current:
+            self._renewed.clear()
+            await self._renewed.wait()
+
     async def keep(self) -> str:
         """Renew the lease until it is lost, and say why it is."""
         why = "another ledger has it"
         try:
             while True:
                 due_at = self._renewed_at + self._settings.renew_every_s
-                async with asyncio.timeout_at(self._renewed_at + self._settings.hold_s):
-                    await asyncio.sleep(due_at - asyncio.get_running_loop().time())
+                await asyncio.sleep(due_at - asyncio.get_running_loop().time())
+                # After a freeze no time is left, and yet nobody may have taken it: then it can be
+                # renewed, and nobody else has written meanwhile.
+                async with asyncio.timeout(max(self.left_s, LAST_ATTEMPT_S)):
                     if not await self._rewrite(self._holder):
                         self._renewed_at = -math.inf
                         break
         except TimeoutError:
-            why = f"it could not be renewed for {self._settings.hold_s} s"
+            why = f"it could not be renewed for {self._settings.take_after_s} s"
         self._is_held = False
         log.warning("lease_lost", key=self._key, holder=self._holder, why=why)
         return why
@@ -236,6 +248,7 @@ class Lease:
         payload = msgspec.json.encode(Entry(holder))
         self._revision = await self._bucket.update(self._key, payload, last=revision)
         self._renewed_at = asked_at
+        self._renewed.set()
 
     async def _look(self) -> tuple[int, str]:
         """The key's revision, 0 if there is none, and its holder, empty if nobody is."""

@@ -122,23 +122,37 @@ async def test_a_silent_holder_is_followed_after_the_time_named_and_not_before(
         assert bucket.take_after_s <= waited_s < bucket.take_after_s + 2
 
 
-async def test_a_holder_steps_down_before_another_may_take_it(
+async def test_a_holder_takes_no_more_before_another_may_take_the_lease(
     nats_url: str, bucket: LeaseSettings
 ) -> None:
     """Cut off by the log of what it did, not by what another clock says."""
     async with several(nats_url, bucket, 2) as (first, second):
         assert await first.try_to_take()
-        clock = asyncio.get_running_loop().time
         async with kept(first) as keeping:
             taking = asyncio.create_task(second.take())
             # It hears nothing any more, as if the network had gone.
             await first._client.close()
-            assert "could not be renewed" in await asyncio.wait_for(keeping, 10)
-            assert not first.is_current
+            await eventually(lambda: not first.is_current)
             assert not taking.done()
-            stepped_down_at = clock()
+            waiting = asyncio.create_task(first.until_current())
+            assert "could not be renewed" in await asyncio.wait_for(keeping, 10)
         await asyncio.wait_for(taking, 10)
-        assert clock() > stepped_down_at
+        assert not waiting.done()
+        waiting.cancel()
+
+
+async def test_who_was_frozen_for_long_goes_on_if_nobody_has_taken_the_lease(
+    nats_url: str, bucket: LeaseSettings
+) -> None:
+    async with several(nats_url, bucket, 1) as (first,):
+        assert await first.try_to_take()
+        first._renewed_at -= bucket.take_after_s * 10
+        waiting = asyncio.create_task(first.until_current())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        async with kept(first) as keeping:
+            await asyncio.wait_for(waiting, 10)
+            assert not keeping.done()
 
 
 async def test_a_holder_that_was_overtaken_steps_down_at_its_next_renewal(
