@@ -1,8 +1,10 @@
 """Asks the ledger and the projections, again and again until there is an answer or time is up.
 
 A question is asked again freely. A command is asked again under its own id, so it is recorded once
-however often it is asked, and a lost reply hides no outcome. Nothing is buffered while the
-connection is down: what was not sent is not sent later behind the caller's back.
+however often it is asked, and a lost reply hides no outcome: while one ledger takes over from
+another nobody listens, or the one that did is gone with the question, and both are a pause. When
+time is up the error says whether the command can have reached a ledger. Nothing is buffered while
+the connection is down: what was not sent is not sent later behind the caller's back.
 """
 
 import asyncio
@@ -22,12 +24,14 @@ from services.cli.errors import Unreachable
 
 WAIT_S: Final = 30.0
 CONNECT_WAIT_S: Final = 5.0
-COMMAND_ASK_S: Final = 2.0
+COMMAND_ASK_S: Final = 1.0
+"""At first; a ledger that has much to do is given longer each time."""
 QUESTION_ASK_S: Final = 12.0
 """A little more than the projections themselves wait for a position."""
 LONGEST_ASK_S: Final = 12.0
 FIRST_PAUSE_S: Final = 0.05
-LONGEST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 0.25
+OVERLOADED_PAUSE_S: Final = 1.0
 RECONNECT_PAUSE_S: Final = 0.1
 
 _answer: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
@@ -80,19 +84,23 @@ class Client:
         *,
         wait_s: float | None = None,
     ) -> Reply:
-        """The ledger's reply; Unreachable if there is none in time: then the outcome is unknown.
+        """The ledger's reply; Unreachable if there is none in time.
 
-        Ask again with the same message to learn it. A ledger that has too much to do says so, and
-        is asked again here.
+        Then the outcome is unknown, unless the error says that no ledger was reached: ask again
+        with the same message to learn it. A ledger that has too much to do says so, and is asked
+        again here.
         """
         subject = subjects.command(organisation_id, actor, message.type)
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + (self._wait_s if wait_s is None else wait_s)
+        asked_before = False
         while True:
             try:
                 payload = await self._ask(
                     subject, codec.encode(message), "ledger", COMMAND_ASK_S, give_up_at - clock()
                 )
+            except _NoAnswer as error:
+                raise error.for_command(message.id, asked_before=asked_before) from error
             except nats.errors.MaxPayloadError:
                 size = len(message.data)
                 return Refused(
@@ -104,9 +112,10 @@ class Client:
                 )
             reply = codec.decode_reply(payload)
             is_overloaded = isinstance(reply, Refused) and reply.reason is Reason.OVERLOADED
-            if not is_overloaded or clock() + LONGEST_PAUSE_S > give_up_at:
+            if not is_overloaded or clock() + OVERLOADED_PAUSE_S > give_up_at:
                 return reply
-            await asyncio.sleep(LONGEST_PAUSE_S)
+            asked_before = True
+            await asyncio.sleep(OVERLOADED_PAUSE_S)
 
     async def ask(
         self, organisation_id: str, query: Query, *, wait_s: float | None = None
@@ -139,23 +148,27 @@ class Client:
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + wait_s
         pause_s = FIRST_PAUSE_S
+        may_have_arrived = False
         while True:
             try:
                 return await self._ask_once(subject, payload, min(ask_s, give_up_at - clock()))
             except TimeoutError as error:  # nats.errors.TimeoutError is one, too
                 ask_s = min(ask_s * 2, LONGEST_ASK_S)
+                may_have_arrived = True
                 why: Exception = error
             except (nats.errors.NoRespondersError, nats.errors.OutboundBufferLimitError) as error:
                 why = error
             except nats.errors.ConnectionClosedError as error:
-                raise Unreachable(
-                    f"the server closed the connection ({_words(error)}); "
-                    "check that it lets you in, then ask again"
+                raise _NoAnswer(
+                    f"the server closed the connection ({_words(error)})",
+                    "check that it lets you in, then ask again",
+                    may_have_arrived=may_have_arrived,
                 ) from error
             if clock() + pause_s >= give_up_at:
-                raise Unreachable(
-                    f"the {who} gave no answer within {wait_s:.3g} s ({_words(why)}); "
-                    "see that the system runs, then ask again"
+                raise _NoAnswer(
+                    f"the {who} gave no answer within {wait_s:.3g} s ({_words(why)})",
+                    "see that the system runs, then ask again",
+                    may_have_arrived=may_have_arrived,
                 ) from why
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -174,6 +187,24 @@ class Client:
         for limit in self._asking:
             if not limit.expired():
                 limit.reschedule(asyncio.get_running_loop().time())
+
+
+class _NoAnswer(Unreachable):
+    """Nothing came back in time; only what reached nobody has certainly had no effect."""
+
+    def __init__(self, what: str, mend: str, *, may_have_arrived: bool) -> None:
+        super().__init__(f"{what}; {mend}")
+        self._what = what
+        self._mend = mend
+        self._may_have_arrived = may_have_arrived
+
+    def for_command(self, command_id: str, *, asked_before: bool) -> Unreachable:
+        """The same with what is known of a command's outcome."""
+        if self._may_have_arrived or asked_before:
+            outcome = f"it is unknown whether command {command_id} was recorded"
+            return Unreachable(f"{self._what}, {outcome}; {self._mend} with the same id")
+        outcome = f"command {command_id} reached no ledger"
+        return Unreachable(f"{self._what}, {outcome}; {self._mend}")
 
 
 def _words(error: Exception) -> str:

@@ -12,7 +12,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ from services.embedded.supervisor import Child, Supervisor, nats_child, service_
 
 NAME: Final = "goal-ledger"
 PORT_MAX: Final = 65_535
+STANDBYS_MAX: Final = 4
 
 Body = Callable[[str], Coroutine[Any, Any, None]]
 
@@ -64,7 +65,15 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
 @data_directory(settings.DATA)
 @nats_port
 @options.roles
-def up(data: Path, nats_port: int, roles: Path | None) -> None:
+@click.option(
+    "--standbys",
+    type=click.IntRange(0, STANDBYS_MAX),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Ledgers beside the one that writes, ready to take over from it.",
+)
+def up(data: Path, nats_port: int, roles: Path | None, standbys: int) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
     What dies is started again, with a limit. A data directory is used by one `up` at a time; other
@@ -74,10 +83,12 @@ def up(data: Path, nats_port: int, roles: Path | None) -> None:
     async def wait_for_ever(url: str) -> None:
         printing.show("", *how_to_ask(data, url))
 
-    run_system(data, nats_port, wait_for_ever, roles)
+    run_system(data, nats_port, wait_for_ever, roles, standbys)
 
 
-def run_system(data: Path, port: int, body: Body, roles: Path | None = None) -> None:
+def run_system(
+    data: Path, port: int, body: Body, roles: Path | None = None, standbys: int = 0
+) -> None:
     """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
 
     Raises an EmbeddedError when the directory is taken or a part cannot be kept alive.
@@ -86,16 +97,22 @@ def run_system(data: Path, port: int, body: Body, roles: Path | None = None) -> 
     with DirectoryLock(data):
         settings.remove_server_file(data)  # of a run that was killed
         server = NatsServer(data / "nats", port=port)
+        ledgers = ("ledger", *(f"ledger-{number}" for number in range(2, standbys + 2)))
         children = (
             nats_child(server),
-            _service("ledger", data, lambda: _ledger_arguments(server, roles)),
-            _service("projections", data, lambda: _projections_arguments(server, data)),
+            *(
+                _service(name, data, lambda: ["ledger", *_ledger_arguments(server, roles)])
+                for name in ledgers
+            ),
+            _service(
+                "projections", data, lambda: ["projections", *_projections_arguments(server, data)]
+            ),
         )
 
         async def when_ready() -> None:
             running = RunningServer(server.url, os.getpid(), datetime.now(UTC))
             settings.write_server_file(data, running)
-            printing.show(*_where(data, server))
+            printing.show(*_where(data, server, ledgers))
             await body(server.url)
 
         printing.show(f"Starting on {data}/ …")
@@ -132,8 +149,8 @@ def how_to_find(data: Path, url: str) -> str:
     return "" if is_found else f" --data {data}"
 
 
-def _service(name: str, data: Path, arguments: Callable[[], list[str]]) -> Child:
-    """A service whose arguments are made anew at each start: the server may have moved."""
+def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
+    """A service whose command is made anew at each start: the server may have moved."""
 
     def child(argv: list[str]) -> Child:
         return service_child(
@@ -144,7 +161,7 @@ def _service(name: str, data: Path, arguments: Callable[[], list[str]]) -> Child
         )
 
     def prepare() -> Launch:
-        return child([sys.executable, "-m", "services.cli", name, *arguments()]).prepare()
+        return child([sys.executable, "-m", "services.cli", *command()]).prepare()
 
     return dataclasses.replace(child([]), prepare=prepare)
 
@@ -159,12 +176,15 @@ def _projections_arguments(server: NatsServer, data: Path) -> list[str]:
     return ["--server", server.url, "--data", str((data / "views").absolute())]
 
 
-def _where(data: Path, server: NatsServer) -> list[RenderableType]:
+def _where(data: Path, server: NatsServer, ledgers: Sequence[str]) -> list[RenderableType]:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(style="dim", overflow="fold")
     table.add_row("nats-server", server.url, f"log {data / 'nats' / 'nats.log'}")
-    table.add_row("ledger", "judges commands", f"log {data / 'logs' / 'ledger.log'}")
+    does = "judges commands"
+    for name in ledgers:
+        table.add_row(name, does, f"log {data / 'logs' / f'{name}.log'}")
+        does = "stands by"
     table.add_row("projections", "answer questions", f"log {data / 'logs' / 'projections.log'}")
     return [table]

@@ -6,16 +6,17 @@ FastStream's own connection, with the command bytes handed to the writer as they
 
 import asyncio
 import contextlib
-import gc
-from collections.abc import AsyncIterator, Callable
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Final
 
 import nats.errors
 import structlog
 from faststream import FastStream
 from faststream.nats import NatsBroker
-from goal_contracts import codec, subjects
+from goal_contracts import codec
 from goal_contracts.replies import Refused, Reply
 from msgspec import Struct
 from nats.aio.client import Client
@@ -24,6 +25,8 @@ from nats.aio.msg import Msg
 from services.ledger.handlers import clock, new_event_id, read_request
 from services.ledger.roles import Roles, read_roles
 from services.ledger.snapshotting import keep_snapshots, save_if_due
+from services.ledger.standby import DRAIN_S, Turns
+from services.ledger.store.lease import Lease, LeaseSettings, ensure_bucket
 from services.ledger.store.log import GoalLog, connect_options
 from services.ledger.store.snapshots import SnapshotStore
 from services.ledger.store.streams import (
@@ -36,9 +39,6 @@ from services.ledger.store.streams import (
 from services.ledger.timekeeper import keep_time
 from services.ledger.writer import IN_TURN_MAX, Writer
 
-QUEUE: Final = "ledger"
-DRAIN_S: Final = 10.0
-
 log = structlog.get_logger()
 
 
@@ -49,10 +49,11 @@ class Settings(Struct, frozen=True):
     monitor_url: str | None = None
     stream: StreamSettings = StreamSettings()
     roles: Path | None = None
+    lease: LeaseSettings = LeaseSettings()
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
-    """Serve commands until told to stop; raises what makes serving unsafe."""
+    """Serve commands, or stand by, until told to stop; raises what makes serving unsafe."""
     roles = read_roles(settings.roles)
     broker = NatsBroker(
         settings.server_url, logger=None, graceful_timeout=DRAIN_S, **connect_options("ledger")
@@ -89,49 +90,35 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 async def serving(
     client: Client, settings: Settings, stop: Callable[[], None], roles: Roles | None = None
 ) -> AsyncIterator[Callable[[], None]]:
-    """Answer commands on this connection; `stop` is called when it has to end by itself.
+    """Answer commands on this connection, in turn with other ledgers; ready once the log is loaded.
+
+    `stop` is called when it has to end by itself.
 
     The value raises, once everything has stopped, what ended the serving.
     """
-    await check_server(client, settings.stream, settings.monitor_url)
-    await ensure_stream(client, settings.stream)
-    snapshots = SnapshotStore(client, settings.stream.name, settings.stream.replicas)
-    writer = Writer(
-        GoalLog(client, settings.stream.name),
-        new_event_id,
-        snapshots,
-        in_turn_max=IN_TURN_MAX if settings.stream.replicas == 1 else 1,
-    )
-    await writer.load()
-    # What was loaded stays: the garbage collector need not look through it again and again.
-    gc.freeze()
-    log.info("ledger_loaded", stream=settings.stream.name, position=writer.position)
+    stream = settings.stream
+    await check_server(client, stream, settings.monitor_url)
+    await ensure_stream(client, stream)
+    await ensure_bucket(client, settings.lease, stream.replicas)
 
     standings = roles or Roles()
+    goal_log = GoalLog(client, stream.name)
+    snapshots = SnapshotStore(client, stream.name, stream.replicas)
     failures: list[BaseException] = []
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             failures.append(error)
+            turns.may_append = False
             stop()
             log.error("ledger_stops", why=f"{type(error).__name__}: {error}")
+        turns.is_ready.set()  # what has ended is not waited for
 
     async def unsafe(differences: tuple[Difference, ...]) -> None:
         if differences:
             raise StreamChanged("; ".join(map(str, differences)))
 
-    tasks = [
-        asyncio.create_task(writer.run(), name="writer"),
-        asyncio.create_task(keep_time(writer, clock), name="time"),
-        asyncio.create_task(keep_snapshots(writer, snapshots), name="snapshots"),
-        asyncio.create_task(
-            watch_stream_settings(client, settings.stream, unsafe), name="stream settings"
-        ),
-    ]
-    for task in tasks:
-        task.add_done_callback(ended)
-
-    async def take(message: Msg) -> None:
+    async def take(writer: Writer, message: Msg) -> None:
         async def reply(answer: Reply) -> None:
             await _answer(client, message, answer)
 
@@ -141,35 +128,48 @@ async def serving(
         else:
             await writer.submit(request, reply)
 
-    commands = await client.subscribe(subjects.COMMANDS, queue=QUEUE, cb=take)
-    # The server knows of the subscription before anyone is told that commands are taken.
-    await client.flush()
-    log.info("ledger_ready", position=writer.position, subject=subjects.COMMANDS)
+    def new_writer() -> Writer:
+        in_turn_max = IN_TURN_MAX if stream.replicas == 1 else 1
+        return Writer(goal_log, new_event_id, snapshots, in_turn_max=in_turn_max)
+
+    def work(writer: Writer) -> Sequence[Coroutine[object, object, None]]:
+        return writer.run(), keep_time(writer, clock), keep_snapshots(writer, snapshots)
+
+    lease = Lease(client, settings.lease, stream.name, _holder(), stream.replicas)
+    turns = Turns(client, lease, new_writer, take, work)
+    taking_turns = asyncio.create_task(turns.run(), name="turns")
+    watching = asyncio.create_task(watch_stream_settings(client, stream, unsafe), name="settings")
+    for task in (taking_turns, watching):
+        task.add_done_callback(ended)
 
     def raise_failure() -> None:
         if failures:
             raise failures[0]
 
     try:
+        await turns.is_ready.wait()
+        raise_failure()
+        log.info("ledger_ready", position=turns.position)
         yield raise_failure
     finally:
-        # First no new commands, then an answer for each one taken, then the end.
-        with contextlib.suppress(nats.errors.Error, TimeoutError):
-            await commands.drain()
-            if not failures:
-                await writer.drain(DRAIN_S)
-        for task in tasks:
+        # First no new commands, then an answer for each one taken, then the lease, then the end.
+        for task in (taking_turns, watching):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(taking_turns, watching, return_exceptions=True)
         if not failures:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_S):
-                    await save_if_due(writer, snapshots)
-        log.info("ledger_stopped", position=writer.position)
+                    await save_if_due(turns.writer, snapshots)
+        log.info("ledger_stopped", position=turns.position)
 
 
 class StreamChanged(Exception):
     """Somebody changed the stream's settings while the ledger was serving."""
+
+
+def _holder() -> str:
+    """Who we are in the lease, for operators to read: machine, process, and which life of it."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 async def _answer(client: Client, message: Msg, answer: Reply) -> None:

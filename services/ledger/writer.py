@@ -96,11 +96,11 @@ class Writer:
             thawed = await self._snapshots.newest_good()
             if thawed is not None:
                 self.restore(thawed)
-        reading = self._log.read(after=self.position, on_trouble=_log_trouble)
-        async with contextlib.aclosing(reading) as batches:
-            async for batch in batches:
-                for message in batch:
-                    self._remember(codec.decode_event(message.position, message.payload))
+        await self._read(follow=False)
+
+    async def follow(self) -> None:
+        """The same, and then what others append, until cancelled. Never while it runs."""
+        await self._read(follow=True)
 
     def restore(self, thawed: Thawed) -> None:
         """Know what a snapshot knew, and nothing else."""
@@ -289,6 +289,13 @@ class Writer:
         was = self.position
         await self.load()
         log.info("writer_reloaded", from_position=was, position=self.position)
+
+    async def _read(self, *, follow: bool) -> None:
+        reading = self._log.read(after=self.position, follow=follow, on_trouble=_log_trouble)
+        async with contextlib.aclosing(reading) as batches:
+            async for batch in batches:
+                for message in batch:
+                    self._remember(codec.decode_event(message.position, message.payload))
 
     def _remember(self, recorded: Recorded) -> None:
         """Fold one event of the log into memory."""

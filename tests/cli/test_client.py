@@ -62,10 +62,39 @@ async def test_who_is_not_there_yet_is_waited_for(nats_url: str) -> None:
         await late.close()
 
 
-async def test_when_time_is_up_the_outcome_is_said_to_be_unknown(nats_url: str) -> None:
+async def test_what_reached_nobody_is_said_to_have_reached_nobody(nats_url: str) -> None:
     async with await Client.connect(nats_url, wait_s=0.3) as client:
-        with pytest.raises(Unreachable, match=r"gave no answer within 0\.3 s .*ask again"):
+        told = r"gave no answer within 0\.3 s .*command c-1 reached no ledger; .*ask again$"
+        with pytest.raises(Unreachable, match=told):
             await client.send("nobody-test", "ana", MESSAGE)
+
+
+async def test_when_time_is_up_the_outcome_is_said_to_be_unknown(
+    nats_url: str, nats_client: Connection
+) -> None:
+    arrived = await respond(nats_client, lose=100, organisation="silent-test")
+    async with await Client.connect(nats_url, wait_s=0.3) as client:
+        told = r"unknown whether command c-1 was recorded; .*ask again with the same id$"
+        with pytest.raises(Unreachable, match=told):
+            await client.send("silent-test", "ana", MESSAGE)
+    assert arrived
+
+
+async def test_one_ledger_that_takes_over_from_another_is_a_pause(
+    nats_url: str, nats_client: Connection
+) -> None:
+    """The first is killed with the command in its hands, and for a while nobody listens."""
+    async with await Client.connect(nats_url) as client:
+        killed = await nats.connect(nats_url)
+        taken = await respond(killed, lose=100, organisation="failover-test")
+        asking = asyncio.create_task(client.send("failover-test", "ana", MESSAGE))
+        await eventually(lambda: taken)
+        await killed.close()
+        heard = client.connection.stats["in_msgs"]
+        await eventually(lambda: client.connection.stats["in_msgs"] > heard, why="no responders")
+        arrived = await respond(nats_client, organisation="failover-test")
+        assert await asking == Accepted("c-1", position=7, events=1)
+        assert {*taken, *arrived} == {"c-1"}
 
 
 async def test_no_server_is_told_at_once() -> None:

@@ -1,5 +1,6 @@
 """`up`: one command for the whole system, and one system for a data directory."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -17,14 +18,15 @@ from tests.cli.running import goal_ledger
 from tests.waiting import wait_until
 
 START_TIMEOUT_S = 60.0
+LEDGERS = ("ledger", "ledger-2")
 
 pytestmark = pytest.mark.faults
 
 
 @contextmanager
-def running_up(data: Path) -> Iterator[tuple[subprocess.Popen[str], RunningServer]]:
+def running_up(data: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], RunningServer]]:
     with subprocess.Popen(
-        [sys.executable, "-m", "services.cli", "up", "--data", str(data)],
+        [sys.executable, "-m", "services.cli", "up", "--data", str(data), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -57,6 +59,21 @@ def test_it_serves_until_it_is_asked_to_stop(tmp_path: Path) -> None:
     assert out.endswith("Stopped.\n")
     assert err == ""
     assert settings.read_server_file(tmp_path) is None
+
+
+def test_a_standby_takes_over_when_the_ledger_is_killed(tmp_path: Path) -> None:
+    with running_up(tmp_path, "--standbys", "1") as (process, _):
+        first, second = (int((tmp_path / "run" / f"{name}.ready").read_text()) for name in LEDGERS)
+        os.kill(first, signal.SIGKILL)
+        commands = '{"type": "OpenOrganisation", "data": {"name": "Acme"}}'
+        told = goal_ledger("command", "-", "--data", str(tmp_path), input=commands)
+        assert told.stdout.split() == ["1", "OpenOrganisation", "accepted", "@1"]
+        assert "ledger_writes" in (tmp_path / "logs" / "ledger-2.log").read_text()
+        assert int((tmp_path / "run" / "ledger-2.ready").read_text()) == second
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=START_TIMEOUT_S)
+        assert process.returncode == 0
+    assert "stands by" in out
 
 
 def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> None:

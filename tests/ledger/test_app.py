@@ -56,7 +56,7 @@ async def ask(
     message = codec.command_message(command, command_id=command_id)
     subject = subjects.command(organisation_id, "u-17", message.type)
     return codec.decode_reply(
-        (await client.request(subject, codec.encode(message), timeout=5)).data
+        (await client.request(subject, codec.encode(message), timeout=30)).data
     )
 
 

@@ -137,15 +137,45 @@ def declaration(settings: StreamSettings) -> dict[str, object]:
 
 async def ensure_stream(client: Client, settings: StreamSettings) -> None:
     """Creates the stream if it is absent; raises UnsafeStream if it is not as declared."""
-    try:
-        await stream_info(client, settings.name)
-    except JetStreamError as error:
-        if error.err_code != STREAM_NOT_FOUND:
-            raise
-        await _create(client, settings)
+    await create_if_absent(client, declaration(settings))
     differences = await stream_differences(client, settings)
     if differences:
         raise UnsafeStream(f"stream {settings.name} is not safe to serve from", differences)
+
+
+async def create_if_absent(client: Client, declared: Mapping[str, object]) -> None:
+    """Creates a stream as declared; one of that name that is there is left as it is."""
+    name = str(declared["name"])
+    try:
+        await stream_info(client, name)
+    except JetStreamError as error:
+        if error.err_code != STREAM_NOT_FOUND:
+            raise
+    else:
+        return
+    try:
+        await api_request(client, f"STREAM.CREATE.{name}", StreamInfo, declared)
+    except JetStreamError as error:
+        # Another ledger was a moment earlier, with other settings: the check tells which.
+        if error.err_code != STREAM_NAME_IN_USE:
+            raise
+
+
+def settings_differences(found: StreamInfo, needed: Mapping[str, object]) -> tuple[Difference, ...]:
+    """In which settings a stream is not as declared; more replicas than declared are welcome."""
+    # What we do not declare must be unset: it may be an option this release has never heard of.
+    names = [name for name in {**needed, **found.config} if name not in HARMLESS]
+    differences = [
+        Difference(name, found.config.get(name), needed.get(name), _how_to_mend(name))
+        for name in names
+        if (found.config.get(name) or None) != (needed.get(name) or None)
+    ]
+    replicas, wanted = found.config.get("num_replicas"), needed["num_replicas"]
+    if not isinstance(replicas, int) or not isinstance(wanted, int) or replicas < wanted:
+        differences.append(
+            Difference("num_replicas", replicas, wanted, _how_to_mend("num_replicas"))
+        )
+    return tuple(differences)
 
 
 async def stream_differences(client: Client, settings: StreamSettings) -> tuple[Difference, ...]:
@@ -160,7 +190,8 @@ async def stream_differences(client: Client, settings: StreamSettings) -> tuple[
                 "stream", "absent", settings.name, "restore it from a backup; start anew if none"
             ),
         )
-    return (*_settings_differences(found, settings), *_history_differences(found))
+    needed = declaration(settings)
+    return (*settings_differences(found, needed), *_history_differences(found))
 
 
 async def check_server(client: Client, settings: StreamSettings, monitor_url: str | None) -> None:
@@ -221,34 +252,6 @@ async def watch_stream_settings(
     finally:
         if not client.is_closed:
             await subscription.unsubscribe()
-
-
-async def _create(client: Client, settings: StreamSettings) -> None:
-    try:
-        await api_request(
-            client, f"STREAM.CREATE.{settings.name}", StreamInfo, declaration(settings)
-        )
-    except JetStreamError as error:
-        # Another ledger was a moment earlier, with other settings: the check tells which.
-        if error.err_code != STREAM_NAME_IN_USE:
-            raise
-
-
-def _settings_differences(found: StreamInfo, settings: StreamSettings) -> tuple[Difference, ...]:
-    needed = declaration(settings)
-    # What we do not declare must be unset: it may be an option this release has never heard of.
-    names = [name for name in {**needed, **found.config} if name not in HARMLESS]
-    differences = [
-        Difference(name, found.config.get(name), needed.get(name), _how_to_mend(name))
-        for name in names
-        if (found.config.get(name) or None) != (needed.get(name) or None)
-    ]
-    replicas = found.config.get("num_replicas")
-    if not isinstance(replicas, int) or replicas < settings.replicas:
-        differences.append(
-            Difference("num_replicas", replicas, settings.replicas, _how_to_mend("num_replicas"))
-        )
-    return tuple(differences)
 
 
 def _history_differences(found: StreamInfo) -> tuple[Difference, ...]:

@@ -1,0 +1,179 @@
+"""What a ledger is at a time: it follows the log while another writes, and writes in its turn.
+
+Any number of ledgers run on one stream. Each loads the log and then folds in what the writing one
+appends, so its memory is warm; the lease says whose turn it is. A turn begins with the rest of the
+log. Told to stop, a ledger answers each command it took, then gives the lease back. One that has
+lost the lease answers what it can before another may begin and drops the rest: would it decide
+those later, a client that was told "refused" by the next one could find its command in the log.
+A writer's `run` and its `load` or `follow` are never under way together.
+"""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Final
+
+import nats.errors
+import structlog
+from goal_contracts import subjects
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from services.ledger.store.lease import Lease
+from services.ledger.writer import Writer
+
+DRAIN_S: Final = 10.0
+"""So long may the commands that were taken keep a turn from ending."""
+CANCEL_AGAIN_S: Final = 0.01
+
+log = structlog.get_logger()
+
+Take = Callable[[Writer, Msg], Awaitable[None]]
+Work = Callable[[Writer], Sequence[Coroutine[object, object, None]]]
+"""What a ledger does in its turn, beside taking commands."""
+
+
+class Turns:
+    """Follows and writes by turns; `is_ready` is set once the log is loaded and a role is found."""
+
+    def __init__(
+        self,
+        client: Client,
+        lease: Lease,
+        new_writer: Callable[[], Writer],
+        take: Take,
+        work: Work,
+    ) -> None:
+        self._client = client
+        self._lease = lease
+        self._new_writer = new_writer
+        self._take = take
+        self._work = work
+        self.writer = new_writer()
+        self.is_ready = asyncio.Event()
+        self.may_append = True
+        """Unset it when the commands that were taken must no longer be appended either."""
+
+    @property
+    def position(self) -> int:
+        """How far this ledger has read or written the log."""
+        return self.writer.position
+
+    async def run(self) -> None:
+        """Until cancelled; raises what makes going on wrong, such as a gap in the log."""
+        await self.writer.load()
+        # What was loaded stays: the garbage collector need not look through it again and again.
+        gc.freeze()
+        log.info("ledger_loaded", position=self.position)
+        try:
+            while True:
+                if not await self._lease.try_to_take():
+                    await self._follow()
+                await self._hold()
+        finally:
+            await self._lease.release()
+
+    async def _follow(self) -> None:
+        """Keep the memory warm until the lease is ours."""
+        log.info("ledger_follows", position=self.position)
+        self.is_ready.set()
+        await _until_one_ends(self.writer.follow(), self._lease.take())
+
+    async def _hold(self) -> None:
+        """Write for as long as the lease is ours, then give it back."""
+        keeping = asyncio.create_task(self._lease.keep(), name="lease")
+        try:
+            await self.writer.load()
+            await self._write_until(keeping)
+        finally:
+            # Only now: while the last answers are on their way nobody else need begin.
+            await _end(keeping)
+            await self._lease.release()
+
+    async def _write_until(self, over: asyncio.Task[str]) -> None:
+        """Take commands and answer them until `over` is done, then finish what was taken."""
+        writer = self.writer
+
+        async def take(message: Msg) -> None:
+            # Thawed or starved, a ledger holds back what it hears until it knows whose turn it is;
+            # if it is another's, this ends with the subscription.
+            if not self._lease.is_current:
+                await self._lease.until_current()
+            await self._take(writer, message)
+
+        # In no queue group: the server would go on giving a frozen ledger its share.
+        commands = await self._client.subscribe(subjects.COMMANDS, cb=take)
+        working = [asyncio.create_task(each) for each in self._work(writer)]
+        told_to_stop = True
+        try:
+            # The server knows of the subscription before anyone is told that commands are taken.
+            # Twice: nats-py's first ping overtakes what waits to be sent, the subscription too.
+            for _ in range(2):
+                await self._client.flush()
+            log.info("ledger_writes", position=self.position, subject=subjects.COMMANDS)
+            self.is_ready.set()
+            await asyncio.wait([over, *working], return_when=asyncio.FIRST_COMPLETED)
+            told_to_stop = False
+        except nats.errors.Error as error:
+            log.warning("turn_not_begun", why=str(error))
+            told_to_stop = False
+        finally:
+            is_sound = self.may_append and not any(task.done() for task in working)
+            await _take_no_more(commands, in_order=told_to_stop and is_sound)
+            # Told to stop, it keeps the lease meanwhile; else it must be done before another is.
+            within_s = DRAIN_S if told_to_stop else self._lease.left_s
+            if not await _all_answered(writer, within_s if is_sound else 0):
+                # They are dropped, and the memory that decided them is, too: the clients ask
+                # again, and the log alone says what became of it.
+                self.writer = self._new_writer()
+            await _end(*working)
+        for task in working:
+            if not task.cancelled():
+                task.result()
+
+
+async def _take_no_more(commands: Subscription, *, in_order: bool) -> None:
+    """In order, what the server has sent already is still taken."""
+    with contextlib.suppress(nats.errors.Error, TimeoutError):
+        if in_order:
+            async with asyncio.timeout(DRAIN_S):
+                await commands.drain()
+        else:
+            await commands.unsubscribe()
+
+
+async def _all_answered(writer: Writer, within_s: float) -> bool:
+    try:
+        await writer.drain(within_s)
+    except TimeoutError:
+        log.warning("turn_over", position=writer.position, all_answered=False)
+        return False
+    log.info("turn_over", position=writer.position, all_answered=True)
+    return True
+
+
+async def _until_one_ends(*work: Coroutine[object, object, None]) -> None:
+    """All beside each other until one ends, then the end of the others; raises what it raised."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end(*tasks)
+    for task in ended:
+        task.result()
+
+
+async def _end(*tasks: asyncio.Task[None] | asyncio.Task[str]) -> None:
+    """Cancel until all have ended.
+
+    `asyncio.wait_for` of Python 3.11, with which nats-py awaits an answer, swallows a cancellation
+    that comes together with the answer: a thawed writer would go on for ever.
+    """
+    running: set[asyncio.Task[None] | asyncio.Task[str]] = {*tasks}
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
