@@ -259,7 +259,8 @@ class Reason(StrEnum):
 
     EFFECTIVE_IN_FUTURE = "effective_in_future"
     """What is said lies in the future, or its period is not over. Accepted: now or earlier; a
-    reading after its period's last day. Example: August's reading on 30 August.
+    reading after its period's last day, and that it was missed after its grace. Example: August's
+    reading on 30 August.
     """
 
     EFFECTIVE_OUTSIDE_CYCLE = "effective_outside_cycle"

@@ -22,7 +22,7 @@ from services.ledger.domain.formula import refuse_computed
 from services.ledger.domain.kpi import refuse_retired
 from services.ledger.domain.organisation import Kpi, KpiVersion, Organisation, Reading
 from services.ledger.domain.structure import refuse_without_reason
-from services.ledger.domain.times import days_later, days_of_period, end_of_day
+from services.ledger.domain.times import days_later, days_of_period, end_of_day, local_day
 
 
 def record(
@@ -112,7 +112,7 @@ def retract(
 def record_missed(
     organisation: Organisation, command: commands.RecordMissedReading, asked: Asked
 ) -> tuple[Event, ...]:
-    """Only a period that is over and has no reading was missed."""
+    """R26: only a period that is over, with its grace, and has no reading was missed."""
     kpi, last_day, version, source = _judged_by(organisation, command)
     refuse_computed(kpi, version.definition)
     key = kpi.kpi_id, command.period, source
@@ -122,12 +122,12 @@ def record_missed(
     if key in organisation.missed:
         return ()
     refuse_retired(kpi)
+    effective_at = _effective_at(organisation, command.period, last_day, asked.now)
+    grace = organisation.policy.reading_grace.days(version.definition.frequency)
+    _refuse_within_grace(organisation, command.period, days_later(last_day, grace), asked.now)
     return (
         KpiReadingMissed(
-            kpi_id=kpi.kpi_id,
-            period=command.period,
-            effective_at=_effective_at(organisation, command.period, last_day, asked.now),
-            source=source,
+            kpi_id=kpi.kpi_id, period=command.period, effective_at=effective_at, source=source
         ),
     )
 
@@ -198,6 +198,20 @@ def _effective_at(
             accepted=f"at {effective_at.isoformat()} or later",
         )
     return effective_at
+
+
+def _refuse_within_grace(
+    organisation: Organisation, period: str, last_of_grace: date, now: datetime
+) -> None:
+    """R26: as long as a reading may still come, nobody can say that it did not."""
+    if local_day(now, organisation.zone) <= last_of_grace:
+        raise Refusal(
+            Reason.EFFECTIVE_IN_FUTURE,
+            f"the reading {period} may still come",
+            seen=now.isoformat(),
+            accepted=f"after {last_of_grace}",
+            rule="R26",
+        )
 
 
 def _refuse_after_restatement(organisation: Organisation, last_day: date, now: datetime) -> None:

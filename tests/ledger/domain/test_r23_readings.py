@@ -102,7 +102,7 @@ def test_a_correction_carries_what_was_and_is() -> None:
 def test_only_a_recorded_reading_is_corrected_or_retracted() -> None:
     for command in (correct(), RETRACT, correct(source="survey")):
         watched().when(command).refuses(Reason.NOT_FOUND)
-        watched().given(MISSED).when(command).refuses(Reason.NOT_FOUND)
+        watched().at("2025-02-11").given(MISSED).when(command).refuses(Reason.NOT_FOUND)
 
 
 def test_correcting_and_retracting_need_a_reason() -> None:
@@ -136,7 +136,7 @@ def test_without_a_window_it_is_always_possible() -> None:
 
 
 def test_a_period_without_a_reading_was_missed() -> None:
-    scenario = watched()
+    scenario = watched().at("2025-02-11")
     missed = scenario.when(MISSED).records(events.KpiReadingMissed)
     assert (missed.source, missed.effective_at.day) == ("billing", 31)
     scenario.when(MISSED).does_nothing()
@@ -146,4 +146,6 @@ def test_a_period_without_a_reading_was_missed() -> None:
 
 
 def test_one_whose_reading_was_retracted_was_missed_too() -> None:
-    watched().given(reading(), RETRACT).when(MISSED).records(events.KpiReadingMissed)
+    watched().at("2025-02-11").given(reading(), RETRACT).when(MISSED).records(
+        events.KpiReadingMissed
+    )
