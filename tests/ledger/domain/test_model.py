@@ -123,7 +123,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 
 Outcome = tuple[Event, ...] | Refusal
-seeds = st.integers(0, 2**32 - 1)
+seeds = st.binary(min_size=drawn.SEED_BYTES, max_size=drawn.SEED_BYTES).map(
+    lambda drawn_bytes: int.from_bytes(drawn_bytes, "big")
+)
+"""Of bytes and not integers, of which small ones would be drawn again and again."""
 
 
 @pytest.fixture(scope="module", autouse=True)

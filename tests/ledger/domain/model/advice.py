@@ -36,6 +36,8 @@ def differs(world: World, happened: Sequence[Event], warned: Sequence[Warned]) -
 
 def _of(world: World, event: Event) -> Bounds:
     match event:
+        case e.ObjectiveReworded() if event.title == event.title_was:
+            return {"R31": (0, 1)}  # the words are not new
         case e.ObjectiveDrafted() | e.ObjectiveReworded():
             said = _style(world, event.objective_id, event.title)
             if isinstance(event, e.ObjectiveDrafted) and event.carried_from is not None:
