@@ -227,7 +227,7 @@ def _decided_on(world: World, command: Command, asked: Asked, verdict: Verdict) 
         verdict.perhaps(R.DECIDED_ON_REQUIRED, L.WHAT_IS_AN_EDIT, wanted and between)
         return
     end = world.position if asked.log_position is None else asked.log_position
-    verdict.no(R.MALFORMED, asked.decided_on > end > 0, rule="R29")
+    verdict.no(R.MALFORMED, asked.decided_on > end > 0)
     verdict.perhaps(R.MALFORMED, L.BEFORE_THE_FIRST, asked.decided_on > end)
     changed = [world.decided.get(each, 0) for each in goals_of(command)]
     since = any(each > asked.decided_on for each in changed)

@@ -360,7 +360,7 @@ def cancel(world: World, command: c.CancelCycle, asked: Asked, verdict: Verdict)
     if cycle is not None:
         wants_reason(verdict, command.reason, when=True)
         if cycle.state == "reopened":
-            del verdict.musts[R.CYCLE_MOVE_NOT_ALLOWED]
+            verdict.musts.remove(R.CYCLE_MOVE_NOT_ALLOWED)
             verdict.perhaps(R.CYCLE_MOVE_NOT_ALLOWED, L.CANCELLED_REOPENED)
     verdict.then(e.CycleCancelled(command.cycle_id, command.reason or ""))
 
@@ -709,7 +709,7 @@ def drop(world: World, command: c.DropObjective, asked: Asked, verdict: Verdict)
     published = goal.state == "published"
     policy = may_change(world, cycle, asked, verdict, structure=published, judging=True)
     if R.UPDATE_LOCKED in verdict.musts and not published:
-        del verdict.musts[R.UPDATE_LOCKED]
+        verdict.musts.remove(R.UPDATE_LOCKED)
     verdict.no(R.CYCLE_NOT_OPEN, cycle.state == "grading" and published)
     mid_cycle_reason(cycle, policy, command.reason, verdict)
     verdict.no(R.GOAL_ENDED, goal.state == "carried")
@@ -1147,7 +1147,7 @@ def check_in(world: World, command: c.CheckIn, asked: Asked, verdict: Verdict) -
     says(goal, policy, command, verdict)
     effective_at = command.effective_at or asked.now
     verdict.no(R.EFFECTIVE_IN_FUTURE, effective_at > asked.now)
-    begun = _begin(world, cycle)
+    begun = world.begin_of(cycle.start)
     within = begun <= effective_at <= world.end_of(cycle.end)
     verdict.no(R.EFFECTIVE_OUTSIDE_CYCLE, not within)
     if within:
@@ -1174,10 +1174,6 @@ def check_in(world: World, command: c.CheckIn, asked: Asked, verdict: Verdict) -
             command.provenance,
         )
     )
-
-
-def _begin(world: World, cycle: Cycle) -> datetime:
-    return world.begin_of(cycle.start)
 
 
 def takes_back(

@@ -659,11 +659,10 @@ def close_review(world: World, command: c.CloseKpiReview, asked: Asked, verdict:
         command.reason,
     )
     if review.closed is not None:
-        verdict.no(R.REVIEW_INVALID)
         if review.closed == told:
-            verdict.musts.clear()
             verdict.nothing()
         else:
+            verdict.no(R.REVIEW_INVALID)
             verdict.may_be_idle = L.REVIEW_CLOSED_TWICE
         verdict.perhaps_refused(L.REVIEW_CLOSED_TWICE)
         return

@@ -9,6 +9,7 @@ from goal_contracts import measures as m
 from goal_contracts.fields import DIGITS_MAX, is_number_of_record
 from goal_contracts.policy import Policy
 
+from tests.ledger.domain.model.rhythm import cut
 from tests.ledger.domain.model.world import KeyResult, Objective, World
 
 
@@ -98,8 +99,6 @@ def _maintained(
     world: World, goal: KeyResult, measure: m.Maintain, now: datetime, policy: Policy
 ) -> Decimal | None:
     """Met check-ins over due ones, or the share of the elapsed cycle inside the band."""
-    from tests.ledger.domain.model.rhythm import cut  # noqa: PLC0415 - rhythm counts on numbers
-
     cycle = world.cycle_of(world.objective_of(goal))
     values = said_values(goal, now)
     if measure.counted_by == "check_ins":

@@ -31,8 +31,8 @@ def reason_given(reason: str | None) -> bool:
     return bool(reason and reason.strip())
 
 
-def wants_reason(verdict: Verdict, reason: str | None, when: object, rule: str = "") -> None:
-    verdict.no(R.REASON_REQUIRED, when and not reason_given(reason), rule)
+def wants_reason(verdict: Verdict, reason: str | None, when: object) -> None:
+    verdict.no(R.REASON_REQUIRED, when and not reason_given(reason))
 
 
 def owner_fits(world: World, owner: str | None, policy: Policy, verdict: Verdict) -> None:

@@ -25,7 +25,7 @@ class Verdict:
     so already, and doing nothing is right whatever else there is to object.
     """
 
-    musts: dict[Reason, str] = field(default_factory=dict)
+    musts: set[Reason] = field(default_factory=set)
     mays: dict[Reason, Lenient] = field(default_factory=dict)
     any_reason: Lenient | None = None
     follows: tuple[Any, ...] = ()
@@ -34,10 +34,10 @@ class Verdict:
     idle: bool = False
     may_be_idle: Lenient | None = None
 
-    def no(self, reason: Reason, when: object = True, rule: str = "") -> None:
+    def no(self, reason: Reason, when: object = True) -> None:
         """An objection that holds."""
         if when:
-            self.musts[reason] = rule
+            self.musts.add(reason)
 
     def perhaps(self, reason: Reason, lenient: Lenient, when: object = True) -> None:
         """An objection that the rules leave open."""
@@ -97,7 +97,7 @@ class Verdict:
         return ""
 
     def _reasons(self) -> str:
-        return ", ".join([*self.musts, *(f"perhaps {each}" for each in self.mays)])
+        return ", ".join([*sorted(self.musts), *(f"perhaps {each}" for each in self.mays)])
 
 
 def _alike(expected: Sequence[Any], seen: Sequence[Any]) -> bool:
