@@ -45,9 +45,9 @@ from tests.ledger.domain.model.verdict import Verdict
 from tests.ledger.domain.model.world import ONE_DAY, KeyResult, World
 from tests.ledger.domain.scenario import ORG, day, recorded
 
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "40"))
 ENOUGH_FOR_EVERY_COMMAND = 300
-STEPS = 40
+STEPS = 50
 TRIES = 6
 DUE_AT_ONCE = 100
 """With fewer facts due than that, the ledger gave all of them."""

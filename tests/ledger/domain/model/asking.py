@@ -94,7 +94,9 @@ def _imports(world: World, command: Command, asked: Asked, verdict: Verdict) -> 
     elif asked.import_id is None:
         verdict.no(R.IMPORT_RUNNING, world.running is not None)
     elif asked.import_id != world.running:
-        verdict.no(R.IMPORT_NOT_RUNNING)
+        opens = isinstance(command, c.OpenOrganisation) and world.opened is None
+        verdict.no(R.IMPORT_NOT_RUNNING, not opens)
+        verdict.perhaps(R.IMPORT_NOT_RUNNING, L.OPENED_BY_IMPORT, opens)
         verdict.perhaps(R.IMPORT_RUNNING, L.WHICH_IMPORT, world.running is not None)
         verdict.perhaps(R.IMPORT_FINISHED, L.WHICH_IMPORT, asked.import_id in world.imports)
     if asked.import_id is not None and world.known_at_max is not None:

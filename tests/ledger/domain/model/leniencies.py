@@ -69,6 +69,9 @@ class Lenient(Enum):
     MISSED_PERIOD = "R26: the grace of a period that the KPI's frequency does not have."
     ODD_NUMBER = "Which reason comes first when a number cannot be kept."
     OLD_FORMULAS = "R27: whether loops are looked for in versions that no longer hold."
+    OPENED_BY_IMPORT = (
+        "Whether an organisation is opened by an import, that can only begin after it."
+    )
     OWNER_BECOMES_TEAM = "R3: whether an id that owns something may become a team."
     PARENT_OVER = (
         "R1, R2: whether a cycle may be laid or begun inside one that is closed or cancelled."
