@@ -215,6 +215,8 @@ class Life(RuleBasedStateMachine):
         command: Any = drawn.OF_KIND[kind](random)
         if getattr(command, "title", None) is not None and not random.randrange(3):
             command = replace(command, title=random.choice(OUTWARD))
+        if getattr(command, "reason", None) is not None and not random.randrange(4):
+            command = replace(command, reason=None)
         return command, self._circumstances(random)
 
     def _circumstances(self, random: Random) -> Circumstances:
