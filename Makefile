@@ -23,10 +23,11 @@ test: $(READY)
 test-faults: $(READY)
 	@exec $(BIN)/python -m pytest -m faults_long $(ARGS)
 
-# Random lives of an organisation against the model of the rules; it says how many steps it took.
+# Random lives of an organisation: each step and state judged by the rules, and each step foretold by
+# a model that never looks at the ledger; both say how many steps they took.
 properties: $(READY)
 	@PROPERTY_EXAMPLES=$(PROPERTY_EXAMPLES) $(BIN)/python -m pytest --timeout 0 \
-	  tests/ledger/domain/test_properties.py $(ARGS)
+	  tests/ledger/domain/test_properties.py tests/ledger/domain/test_model.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ from goal_contracts.commands import (
     RetractReading,
     StartHistoryImport,
 )
-from goal_contracts.events import Ratio
+from goal_contracts.events import KpiReadingMissed, Ratio
 from goal_contracts.fields import ID, Frequency
 from goal_contracts.policy import Policy, ReadingGrace
 from goal_contracts.replies import Reason
@@ -248,6 +248,17 @@ def test_one_that_was_missed_and_came_late_is_not_missed_again() -> None:
     scenario = watched().at("2025-04-20").given(reading(FEBRUARY))
     scenario.given(RecordMissedReading(kpi_id="churn", period=MARCH), reading(MARCH))
     assert due(scenario, "2025-04-20") == []
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_nobody_may_say_that_a_reading_was_missed_while_it_may_still_come(zone: str) -> None:
+    scenario = watched(zone=zone).at("2025-02-01")
+    missed = RecordMissedReading(kpi_id="churn", period=JANUARY)
+    scenario.when(missed).refuses(Reason.EFFECTIVE_IN_FUTURE, rule="R26")
+    offset = "+00:00" if zone == "UTC" else "+01:00"
+    scenario.at(f"2025-02-10T23:59:59.999999{offset}")
+    scenario.when(missed).refuses(Reason.EFFECTIVE_IN_FUTURE, rule="R26")
+    scenario.at(f"2025-02-11T00:00:00{offset}").when(missed).records(KpiReadingMissed)
 
 
 def test_nothing_is_due_where_it_is_not_wanted() -> None:
