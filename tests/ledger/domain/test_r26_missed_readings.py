@@ -4,6 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from goal_contracts.commands import (
@@ -22,8 +23,8 @@ from goal_contracts.policy import Policy, ReadingGrace
 from goal_contracts.replies import Reason
 
 from services.ledger.domain import facts_due
-from services.ledger.domain.due import FACTS_MAX, around, first_full, following
-from services.ledger.domain.organisation import Span
+from services.ledger.domain.due import FACTS_MAX, around, first_full, following, watch
+from services.ledger.domain.organisation import Kpi, Organisation, Span, Watch
 from tests.ledger.domain.scenario import (
     POLICY,
     Scenario,
@@ -487,6 +488,23 @@ def test_a_look_at_nothing_due_looks_at_no_kpi(monkeypatch: pytest.MonkeyPatch) 
     assert due(scenario, "2025-03-10") == []
     with pytest.raises(AssertionError, match="looked at"):
         due(scenario, "2025-03-11")
+
+
+def test_a_reading_that_is_not_late_is_looked_at_from_what_is_awaited_on() -> None:
+    begun: list[Span | None] = []
+
+    def noted(organisation: Organisation, kpi: Kpi, awaited: Span | None = None) -> Watch:
+        begun.append(awaited)
+        return watch(organisation, kpi, awaited)
+
+    def daily(on: str) -> str:
+        return f"{on}/{on}"
+
+    with patch("services.ledger.domain.evolve.watch", noted):
+        scenario = watched(frequency="daily").at("2025-01-10")
+        scenario.given(*(reading(daily(f"2025-01-0{on}")) for on in (3, 5, 4, 2)))
+        third, fourth = (Span(date(2025, 1, on), date(2025, 1, on)) for on in (3, 4))
+        assert begun == [None, third, fourth, fourth, None]
 
 
 # ------------------------------------------------------------------------------ by hand
