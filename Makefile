@@ -9,7 +9,7 @@ READY := .venv/.ready
 # What decides and what is computed: no branch of it may be without a test.
 RULES := services/ledger/domain/*,contracts/goal_contracts/advice.py,contracts/goal_contracts/cadence.py,contracts/goal_contracts/measures.py
 
-.PHONY: demo up test test-faults properties lint coverage mutation lock clean
+.PHONY: demo up test test-faults properties lint coverage mutation bench lock clean
 
 demo: $(READY)
 	@exec $(BIN)/goal-ledger demo $(ARGS)
@@ -43,6 +43,10 @@ coverage: $(READY)
 # Every module that decides, unless told otherwise: make mutation MODULE=services/ledger/domain/grading.py
 mutation: $(READY)
 	$(BIN)/python tests/ledger/domain/mutation.py $(MODULE)
+
+# Some twenty minutes: make bench ARGS="--quick" is three, ARGS="--only commands" one part.
+bench: $(READY)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 $(READY): requirements.lock pyproject.toml contracts/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

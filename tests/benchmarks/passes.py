@@ -1,0 +1,124 @@
+"""One pass: so many clients, each in a closed loop, for a while; and what several passes say.
+
+The contenders are measured in turn, pass after pass, so that whatever else the machine does falls
+on all of them. What is compared is measured one right after the other: a ratio is the median of
+the ratios of the passes.
+"""
+
+import asyncio
+import statistics
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+Step = Callable[[], Awaitable[int]]
+"""Does one thing, returns once it is acknowledged, and says how many it was."""
+
+MILLISECONDS: Final = 1_000
+
+
+class Pace(Struct, frozen=True):
+    """How long a pass is; what ends before the warm-up does is not counted."""
+
+    warm_up_s: float
+    window_s: float
+    passes: int
+
+
+class Pass(Struct, frozen=True):
+    """What one pass did; latencies only where single requests were measured."""
+
+    per_s: float
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+
+
+class Contender(Protocol):
+    """What can be measured with any number of clients."""
+
+    @property
+    def name(self) -> str: ...
+
+    def measure(self, clients: int, pace: Pace) -> Pass:
+        """One pass; raises if anything is not acknowledged."""
+        ...
+
+
+Measured = Mapping[tuple[str, int], Sequence[Pass]]
+"""The passes of each contender with each number of clients."""
+
+
+async def closed_loops(steps: Sequence[Step], pace: Pace) -> Pass:
+    """Every client does its step again and again, the next one when the last is acknowledged."""
+    begin = perf_counter() + pace.warm_up_s
+    end = begin + pace.window_s
+    latencies: list[float] = []
+    done = 0
+
+    async def loop(step: Step) -> None:
+        nonlocal done
+        while (started := perf_counter()) < end:
+            count = await step()
+            finished = perf_counter()
+            if begin <= finished < end:
+                latencies.append(finished - started)
+                done += count
+
+    async with asyncio.TaskGroup() as clients:
+        for step in steps:
+            clients.create_task(loop(step))
+    if not latencies:
+        raise NothingMeasured(f"nothing was acknowledged within {pace.window_s} s")
+    return Pass(
+        done / pace.window_s,
+        statistics.median(latencies) * MILLISECONDS,
+        quantile(latencies, 0.99) * MILLISECONDS,
+    )
+
+
+class NothingMeasured(Exception):
+    """The window was too short for a single acknowledgement."""
+
+
+def in_turn(
+    contenders: Sequence[Contender],
+    clients: Sequence[int],
+    pace: Pace,
+    say: Callable[[str], None],
+) -> Measured:
+    """All contenders with each number of clients, one after the other, pass after pass."""
+    measured: dict[tuple[str, int], list[Pass]] = {}
+    for number in range(1, pace.passes + 1):
+        for count in clients:
+            for contender in contenders:
+                say(f"pass {number} of {pace.passes}: {contender.name}, {count} clients")
+                measured.setdefault((contender.name, count), []).append(
+                    contender.measure(count, pace)
+                )
+    return measured
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that this share of them does not exceed; no interpolation."""
+    in_order = sorted(values)
+    return in_order[min(len(in_order) - 1, int(share * len(in_order)))]
+
+
+def ratio(
+    above: Sequence[Pass], below: Sequence[Pass], of: Callable[[Pass], float | None]
+) -> float:
+    """The median of the ratios, pass by pass."""
+    pairs = [(of(one), of(other)) for one, other in zip(above, below, strict=True)]
+    return statistics.median(one / other for one, other in pairs if one and other)
+
+
+def per_s(measured: Pass) -> float:
+    """For `ratio`: how many a second."""
+    return measured.per_s
+
+
+def p50_ms(measured: Pass) -> float | None:
+    """For `ratio`: the median latency."""
+    return measured.p50_ms
