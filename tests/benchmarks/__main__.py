@@ -16,13 +16,14 @@ import msgspec
 import structlog
 from rich.console import Console
 
-from tests.benchmarks import bench_commands, results
+from tests.benchmarks import bench_commands, bench_peers, results
 from tests.benchmarks.machine import this_machine
 from tests.benchmarks.results import Part, Report
 from tests.benchmarks.workplace import SIZES, Workplace
 
 PARTS: Final[Mapping[str, Callable[[Workplace], Part]]] = {
     bench_commands.NAME: bench_commands.run,
+    bench_peers.NAME: bench_peers.run,
 }
 
 
@@ -47,7 +48,7 @@ def main(only: tuple[str, ...], size: str, data: Path, out: Path | None) -> None
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console()
     parts: list[Part] = []
-    with _place(data) as place:
+    with _place(data.absolute()) as place:
         machine = this_machine(place)
         results.show_machine(console, machine)
         for name in only or PARTS:

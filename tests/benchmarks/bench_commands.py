@@ -27,11 +27,11 @@ def run(work: Workplace) -> Part:
         raw_server = held.enter_context(processes.nats_server(work.place / "raw"))
         processes.declare_stream(raw_server.url)
         server = held.enter_context(processes.nats_server(work.place / "ours"))
-        held.enter_context(processes.ledger(work.place / "ours", server))
+        process_id = held.enter_context(processes.ledger(work.place / "ours", server))
         clients.found(server.url, company)
         payload = clients.stored_check_in(server.url, company)
         raw = clients.RawPublishes(raw_server.url, company, payload)
-        ours = clients.CommandsAt(OURS, server.url, company)
+        ours = clients.CommandsAt(OURS, server.url, company, process_id=process_id)
         measured = in_turn([raw, ours], [ONE, SOME, MANY], work.sizes.pace, work.say)
     raw_some = measured[RAW, SOME]
     return Part(

@@ -12,14 +12,17 @@ import nats
 from goal_contracts import codec, subjects
 from goal_contracts.codec import CommandMessage, command_message
 from goal_contracts.replies import Accepted
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from services.ledger.store.log import GoalLog
 from tests.benchmarks.company import ACTOR, ORGANISATION, Company, check_in
 from tests.benchmarks.passes import Pace, Pass, Step, closed_loops
+from tests.benchmarks.processes import cpu_s
 
 CLIENTS_PER_CONNECTION: Final = 16
 REQUEST_TIMEOUT_S: Final = 30.0
+MICROSECONDS: Final = 1_000_000
 FOUNDING_AT_ONCE: Final = 64
 EXPECTED_LAST_OF_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence"
 
@@ -51,17 +54,21 @@ async def connections(url: str, clients: int) -> AsyncIterator[list[Client]]:
 
 
 class CommandsAt:
-    """Check-ins through the door `goals.command.>`, whoever answers there."""
+    """Check-ins through the door `goals.command.>`, whoever answers there, in which process."""
 
-    def __init__(self, name: str, url: str, company: Company) -> None:
+    def __init__(self, name: str, url: str, company: Company, *, process_id: int) -> None:
         self.name = name
         self.url = url
+        self._process_id = process_id
         self._key_results = company.key_results
         self._run = secrets.token_hex(4)
         self._numbers = itertools.count()
 
     def measure(self, clients: int, pace: Pace) -> Pass:
-        return asyncio.run(self._measure(clients, pace))
+        first, cpu_before_s = next(self._numbers), cpu_s(self._process_id)
+        measured = asyncio.run(self._measure(clients, pace))
+        used_s, sent = cpu_s(self._process_id) - cpu_before_s, next(self._numbers) - first - 1
+        return replace(measured, cpu_us=used_s / sent * MICROSECONDS)
 
     async def _measure(self, clients: int, pace: Pace) -> Pass:
         async with connections(self.url, clients) as held:

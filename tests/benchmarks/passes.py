@@ -8,6 +8,7 @@ the ratios of the passes.
 import asyncio
 import statistics
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -33,6 +34,8 @@ class Pass(Struct, frozen=True):
     per_s: float
     p50_ms: float | None = None
     p99_ms: float | None = None
+    cpu_us: float | None = None
+    """Processor time of the one who answered, for each."""
 
 
 class Contender(Protocol):
@@ -69,6 +72,29 @@ async def closed_loops(steps: Sequence[Step], pace: Pace) -> Pass:
     async with asyncio.TaskGroup() as clients:
         for step in steps:
             clients.create_task(loop(step))
+    return _summed_up(latencies, done, pace)
+
+
+def blocking_loops(steps: Sequence[Callable[[], int]], pace: Pace) -> Pass:
+    """The same where a step blocks: every client is a thread."""
+    begin = perf_counter() + pace.warm_up_s
+    end = begin + pace.window_s
+
+    def loop(step: Callable[[], int]) -> list[tuple[float, int]]:
+        took = []
+        while (started := perf_counter()) < end:
+            count = step()
+            finished = perf_counter()
+            if begin <= finished < end:
+                took.append((finished - started, count))
+        return took
+
+    with ThreadPoolExecutor(len(steps)) as threads:
+        took = [each for some in threads.map(loop, steps) for each in some]
+    return _summed_up([latency for latency, _ in took], sum(count for _, count in took), pace)
+
+
+def _summed_up(latencies: Sequence[float], done: int, pace: Pace) -> Pass:
     if not latencies:
         raise NothingMeasured(f"nothing was acknowledged within {pace.window_s} s")
     return Pass(
@@ -117,6 +143,11 @@ def ratio(
 def per_s(measured: Pass) -> float:
     """For `ratio`: how many a second."""
     return measured.per_s
+
+
+def cpu_us(measured: Pass) -> float | None:
+    """For `ratio`: processor time of the one who answered."""
+    return measured.cpu_us
 
 
 def p50_ms(measured: Pass) -> float | None:

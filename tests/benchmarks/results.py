@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 from rich.console import Console
@@ -9,6 +10,8 @@ from rich.table import Table
 
 from tests.benchmarks.machine import Machine
 from tests.benchmarks.passes import Measured, Pass
+
+DECIMALS_BELOW: Final = 100
 
 
 class Row(Struct, frozen=True):
@@ -20,12 +23,12 @@ class Row(Struct, frozen=True):
 
 
 class Check(Struct, frozen=True):
-    """A ratio beside what is required of it."""
+    """A ratio beside what is required of it; nothing may be."""
 
     what: str
     ratio: float
-    required: str
-    met: bool
+    required: str | None = None
+    met: bool | None = None
 
 
 class Part(Struct, frozen=True):
@@ -79,31 +82,32 @@ def show(console: Console, part: Part) -> None:
     """The table of one part, its requirements below."""
     table = Table(title=f"{part.name}: {part.title}", title_justify="left")
     table.add_column("what", no_wrap=True)
-    headings = ("clients", f"{part.unit}/s", "min", "max", "p50 ms", "p99 ms", "passes")
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    for heading in ("clients", f"{part.unit}/s", "min-max", "p50 ms", "p99 ms", "CPU µs"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in part.rows:
         rates = [each.per_s for each in row.passes]
         table.add_row(
             row.what,
             "" if row.clients is None else str(row.clients),
-            *(f"{rate:,.0f}" for rate in (statistics.median(rates), min(rates), max(rates))),
+            f"{statistics.median(rates):,.0f}",
+            f"{min(rates):,.0f}-{max(rates):,.0f}",
             _median([each.p50_ms for each in row.passes]),
             _median([each.p99_ms for each in row.passes]),
-            str(len(rates)),
+            _median([each.cpu_us for each in row.passes]),
         )
     if part.rows:
         console.print(table, highlight=False)
     for check in part.checks:
-        verdict = "met" if check.met else "NOT MET"
-        console.print(
-            f"  {check.what}: {check.ratio:.2f}, required {check.required}: {verdict}",
-            highlight=False,
-        )
+        required = f", required {check.required}: " if check.required else ""
+        verdict = {True: "met", False: "NOT MET", None: ""}[check.met]
+        console.print(f"  {check.what}: {check.ratio:.2f}{required}{verdict}", highlight=False)
     for note in part.notes:
         console.print(f"  {note}", highlight=False)
 
 
 def _median(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
-    return f"{statistics.median(known):.2f}" if known else ""
+    if not known:
+        return ""
+    middle = statistics.median(known)
+    return f"{middle:.0f}" if middle >= DECIMALS_BELOW else f"{middle:.2f}"
