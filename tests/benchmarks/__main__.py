@@ -16,14 +16,29 @@ import msgspec
 import structlog
 from rich.console import Console
 
-from tests.benchmarks import bench_commands, bench_peers, results
+from tests.benchmarks import (
+    bench_cluster,
+    bench_commands,
+    bench_growth,
+    bench_loading,
+    bench_peers,
+    bench_readings,
+    results,
+)
 from tests.benchmarks.machine import this_machine
 from tests.benchmarks.results import Part, Report
 from tests.benchmarks.workplace import SIZES, Workplace
 
 PARTS: Final[Mapping[str, Callable[[Workplace], Part]]] = {
-    bench_commands.NAME: bench_commands.run,
-    bench_peers.NAME: bench_peers.run,
+    part.NAME: part.run
+    for part in (
+        bench_commands,
+        bench_peers,
+        bench_readings,
+        bench_loading,
+        bench_growth,
+        bench_cluster,
+    )
 }
 
 

@@ -110,8 +110,9 @@ class RawPublishes:
         async with connections(self.url, clients) as held:
             return await closed_loops(
                 [
-                    self._client(connection, list(self._last)[number::clients])
+                    self._client(connection, own)
                     for number, connection in enumerate(held)
+                    if (own := list(self._last)[number::clients])
                 ],
                 pace,
             )
@@ -180,6 +181,16 @@ async def _stored_check_in(url: str, company: Company) -> bytes:
         )
         [stored] = await GoalLog(connection, subjects.STREAM).get([reply.position])
         return stored.payload
+
+
+def last_position(url: str) -> int:
+    """How many events the log has."""
+
+    async def ask() -> int:
+        async with connections(url, 1) as [connection]:
+            return await GoalLog(connection, subjects.STREAM).last_position()
+
+    return asyncio.run(ask())
 
 
 def _from(items: Sequence[str], number: int) -> list[str]:

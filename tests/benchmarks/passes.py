@@ -55,57 +55,56 @@ Measured = Mapping[tuple[str, int], Sequence[Pass]]
 
 async def closed_loops(steps: Sequence[Step], pace: Pace) -> Pass:
     """Every client does its step again and again, the next one when the last is acknowledged."""
-    begin = perf_counter() + pace.warm_up_s
-    end = begin + pace.window_s
-    latencies: list[float] = []
-    done = 0
+    window = _Window(pace)
 
     async def loop(step: Step) -> None:
-        nonlocal done
-        while (started := perf_counter()) < end:
-            count = await step()
-            finished = perf_counter()
-            if begin <= finished < end:
-                latencies.append(finished - started)
-                done += count
+        while (started := perf_counter()) < window.end:
+            window.note(started, await step())
 
     async with asyncio.TaskGroup() as clients:
         for step in steps:
             clients.create_task(loop(step))
-    return _summed_up(latencies, done, pace)
+    return window.summed_up()
 
 
 def blocking_loops(steps: Sequence[Callable[[], int]], pace: Pace) -> Pass:
     """The same where a step blocks: every client is a thread."""
-    begin = perf_counter() + pace.warm_up_s
-    end = begin + pace.window_s
+    window = _Window(pace)
 
-    def loop(step: Callable[[], int]) -> list[tuple[float, int]]:
-        took = []
-        while (started := perf_counter()) < end:
-            count = step()
-            finished = perf_counter()
-            if begin <= finished < end:
-                took.append((finished - started, count))
-        return took
+    def loop(step: Callable[[], int]) -> None:
+        while (started := perf_counter()) < window.end:
+            window.note(started, step())
 
     with ThreadPoolExecutor(len(steps)) as threads:
-        took = [each for some in threads.map(loop, steps) for each in some]
-    return _summed_up([latency for latency, _ in took], sum(count for _, count in took), pace)
+        for ended in [threads.submit(loop, step) for step in steps]:
+            ended.result()
+    return window.summed_up()
 
 
-def _summed_up(latencies: Sequence[float], done: int, pace: Pace) -> Pass:
-    if not latencies:
-        raise NothingMeasured(f"nothing was acknowledged within {pace.window_s} s")
-    return Pass(
-        done / pace.window_s,
-        statistics.median(latencies) * MILLISECONDS,
-        quantile(latencies, 0.99) * MILLISECONDS,
-    )
+class _Window:
+    """What is acknowledged between the warm-up's end and the end, at least one thing."""
 
+    def __init__(self, pace: Pace) -> None:
+        self._begin = perf_counter() + pace.warm_up_s
+        self.end = self._begin + pace.window_s
+        self._closed_at = self.end
+        self._acknowledged: list[tuple[float, int]] = []
 
-class NothingMeasured(Exception):
-    """The window was too short for a single acknowledgement."""
+    def note(self, started: float, count: int) -> None:
+        finished = perf_counter()
+        if finished < self._begin or (finished >= self.end and self._acknowledged):
+            return
+        # On a slow machine the first may come after the window: then that is its end.
+        self._closed_at = max(self._closed_at, finished)
+        self._acknowledged.append((finished - started, count))
+
+    def summed_up(self) -> Pass:
+        latencies = [latency for latency, _ in self._acknowledged]
+        return Pass(
+            sum(count for _, count in self._acknowledged) / (self._closed_at - self._begin),
+            statistics.median(latencies) * MILLISECONDS,
+            quantile(latencies, 0.99) * MILLISECONDS,
+        )
 
 
 def in_turn(

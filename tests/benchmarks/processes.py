@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import nats
 
@@ -27,7 +27,8 @@ POSTGRESQL_DATABASE: Final = "postgres"
 DEBIAN_POSTGRESQL: Final = Path("/usr/lib/postgresql")
 PLACES_ABOVE: Final = 2
 """How many directories above a peer's are the run's own."""
-START_S: Final = 120.0
+START_S: Final = 300.0
+"""A ledger reads its whole log first."""
 STOP_S: Final = 30.0
 
 
@@ -38,18 +39,25 @@ def nats_server(home: Path) -> Iterator[NatsServer]:
         yield server
 
 
-def declare_stream(url: str, replicas: int = 1) -> None:
+class Address(NamedTuple):
+    """Where a server, or one of a cluster, takes clients and says how it is set."""
+
+    url: str
+    monitor_url: str
+
+
+def declare_stream(url: str) -> None:
     """A stream as the ledger declares it."""
 
     async def declare() -> None:
         async with await nats.connect(url) as client:
-            await ensure_stream(client, StreamSettings(replicas=replicas))
+            await ensure_stream(client, StreamSettings())
 
     asyncio.run(declare())
 
 
 @contextlib.contextmanager
-def ledger(home: Path, server: NatsServer) -> Iterator[int]:
+def ledger(home: Path, server: NatsServer | Address) -> Iterator[int]:
     """The ledger service as it is run in production; its process id."""
     program = [sys.executable, "-m", "services.cli", "ledger"]
     where = ["--server", server.url, "--monitor", server.monitor_url]
@@ -64,7 +72,7 @@ def umadb(home: Path) -> Iterator[str]:
     if find_spec("umadb") is None or not program.is_file():
         raise NotInstalled(f"the package umadb is absent; {HOW_TO_INSTALL}")
     home.mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     where = ["--listen", f"{HOST}:{port}", "--db-path", str(home / "umadb")]
     process = launch.start(launch.Launch((str(program), *where), log_file=home / "umadb.log"))
     try:
@@ -83,7 +91,7 @@ def postgresql(home: Path) -> Iterator[str]:
     home.mkdir(parents=True)
     # PostgreSQL refuses to run as root, and needs its way to the directory.
     user = "nobody" if os.geteuid() == 0 else None
-    data, log_file, port = home / "data", home / "postgresql.log", _free_port()
+    data, log_file, port = home / "data", home / "postgresql.log", free_port()
     if user is not None:
         data.mkdir()
         shutil.chown(data, user)
@@ -119,7 +127,8 @@ def _version_of(directory: Path) -> int:
     return int("".join(filter(str.isdecimal, directory.parent.name)) or 0)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -7,6 +7,8 @@ from typing import Final
 from msgspec import Struct
 
 from tests.benchmarks.clients import CLIENTS_PER_CONNECTION
+from tests.benchmarks.company import Company
+from tests.benchmarks.filled import filled_log
 from tests.benchmarks.passes import Pace
 
 
@@ -16,13 +18,36 @@ class Sizes(Struct, frozen=True):
     pace: Pace
     key_results: int
     """How many the company has that is checked in on."""
+    imported_readings: int
+    """How many are in the file that the import program reads."""
+    few_events: int
+    many_events: int
+    """How long the logs are whose cost is compared; the longer one is loaded, too."""
 
 
 SIZES: Final[Mapping[str, Sizes]] = {
-    "full": Sizes(Pace(warm_up_s=1, window_s=5, passes=3), key_results=1_000),
-    "quick": Sizes(Pace(warm_up_s=0.5, window_s=1.5, passes=1), key_results=1_000),
+    "full": Sizes(
+        Pace(warm_up_s=1, window_s=5, passes=3),
+        key_results=1_000,
+        imported_readings=50_000,
+        few_events=10_000,
+        many_events=1_000_000,
+    ),
+    "quick": Sizes(
+        Pace(warm_up_s=0.5, window_s=1.5, passes=1),
+        key_results=1_000,
+        imported_readings=10_000,
+        few_events=10_000,
+        many_events=100_000,
+    ),
     # Whether the programs run at all; the figures say nothing.
-    "smallest": Sizes(Pace(warm_up_s=0, window_s=0.2, passes=1), key_results=600),
+    "smallest": Sizes(
+        Pace(warm_up_s=0, window_s=0.2, passes=1),
+        key_results=30,
+        imported_readings=100,
+        few_events=1_500,
+        many_events=2_500,
+    ),
 }
 
 
@@ -32,6 +57,24 @@ class Workplace(Struct, frozen=True):
     place: Path
     sizes: Sizes
     say: Callable[[str], None]
+
+    def few_events(self) -> Path:
+        """The server's directory of the short log."""
+        return self._filled(self.sizes.few_events)
+
+    def many_events(self) -> Path:
+        """The server's directory of the long log."""
+        return self._filled(self.sizes.many_events)
+
+    def _filled(self, events: int) -> Path:
+        # Beside the parts' own directories, as several parts need it.
+        home = self.place.parent / f"log-of-{events}"
+        return filled_log(home, self.company, events, self.say)
+
+    @property
+    def company(self) -> Company:
+        """The company of the logs."""
+        return Company(self.sizes.key_results, self.sizes.key_results)
 
     @property
     def clients_said(self) -> str:
