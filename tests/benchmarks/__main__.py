@@ -41,6 +41,8 @@ PARTS: Final[Mapping[str, Callable[[Workplace], Part]]] = {
     )
 }
 
+TABLE_COLUMNS: Final = 100
+
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice([*PARTS]), help="Only this part; again.")
@@ -62,6 +64,7 @@ def main(only: tuple[str, ...], size: str, data: Path, out: Path | None) -> None
     """Measure on this machine, everything with `sync_interval: always`."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console()
+    console.width = max(console.width, TABLE_COLUMNS)
     parts: list[Part] = []
     with _place(data.absolute()) as place:
         machine = this_machine(place)

@@ -16,11 +16,11 @@ from tests.benchmarks.workplace import Workplace
 
 NAME: Final = "cluster"
 OURS: Final = "goal ledger, R3"
-LEVELS: Final = (1, 64, 512)
 
 
 def run(work: Workplace) -> Part:
     """Raw and ours with 1, 64 and 512 clients, each in a cluster of its own."""
+    some, many = work.sizes.some, work.sizes.many
     company = Company(work.sizes.key_results)
     with ExitStack() as held:
         raw_cluster = held.enter_context(cluster.started(work.place / "raw"))
@@ -30,8 +30,7 @@ def run(work: Workplace) -> Part:
         payload = clients.stored_check_in(ours_cluster.url, company)
         raw = clients.RawPublishes(raw_cluster.url, company, payload)
         ours = clients.CommandsAt(OURS, ours_cluster.url, company, process_id=process_id)
-        measured = in_turn([raw, ours], LEVELS, work.sizes.pace, work.say)
-    one, some, many = LEVELS
+        measured = in_turn([raw, ours], [1, some, many], work.sizes.pace, work.say)
     raw_some = measured[raw.name, some]
     return Part(
         NAME,
@@ -39,11 +38,14 @@ def run(work: Workplace) -> Part:
         "commands",
         rows(measured),
         [
-            Check("64 clients: ours / raw", ratio(measured[OURS, some], raw_some, per_s)),
-            Check("512 clients: ours / raw with 64", ratio(measured[OURS, many], raw_some, per_s)),
+            Check(f"{some} clients: ours / raw", ratio(measured[OURS, some], raw_some, per_s)),
+            Check(
+                f"{many} clients: ours / raw with {some}",
+                ratio(measured[OURS, many], raw_some, per_s),
+            ),
             Check(
                 "1 client: median latency, ours / raw",
-                ratio(measured[OURS, one], measured[raw.name, one], p50_ms),
+                ratio(measured[OURS, 1], measured[raw.name, 1], p50_ms),
             ),
         ],
         [work.clients_said],

@@ -10,7 +10,6 @@ from tests.benchmarks.results import Part, at_most, rows
 from tests.benchmarks.workplace import Workplace
 
 NAME: Final = "growth"
-CLIENTS: Final = 64
 COST_MAX: Final = 1.15
 
 
@@ -28,9 +27,9 @@ def run(work: Workplace) -> Part:
             process_id = held.enter_context(processes.ledger(home, server))
             name = f"with {events:,} events"
             contenders.append(CommandsAt(name, server.url, work.company, process_id=process_id))
-        measured = in_turn(contenders, [CLIENTS], work.sizes.pace, work.say)
+        measured = in_turn(contenders, [work.sizes.some], work.sizes.pace, work.say)
         grown = [clients.last_position(each.url) for each in contenders]
-    few, many = (measured[each.name, CLIENTS] for each in contenders)
+    few, many = (measured[each.name, work.sizes.some] for each in contenders)
     return Part(
         NAME,
         "the same commands on a short log and on a long one",

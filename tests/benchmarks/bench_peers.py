@@ -18,14 +18,13 @@ from tests.benchmarks.workplace import Workplace
 
 NAME: Final = "peers"
 OURS: Final = "goal ledger"
-LEVELS: Final = (64, 512)
-BARE_LEVELS: Final = (1, 64, 256)
 PEER: Final = (sys.executable, "-m", "tests.benchmarks.peer")
 
 
 def run(work: Workplace) -> Part:
     """Ours and every peer that can run here, with 64 and 512 clients; UmaDB's bare appends."""
     company = Company(work.sizes.key_results)
+    levels = work.sizes.some, work.sizes.many
     notes = [work.clients_said]
     with ExitStack() as held:
         server = held.enter_context(processes.nats_server(work.place / "ours"))
@@ -45,16 +44,18 @@ def run(work: Workplace) -> Part:
                 except NotInstalled as missing:
                     notes.append(f"{store} is not measured: {missing}")
                     break
-        measured = dict(in_turn(contenders, LEVELS, work.sizes.pace, work.say))
+        measured = dict(in_turn(contenders, levels, work.sizes.pace, work.say))
         with suppress(NotInstalled):  # said above
             bare = BareAppends(held.enter_context(processes.umadb(work.place / "bare")), payload)
-            measured |= in_turn([bare], BARE_LEVELS, work.sizes.pace, work.say)
+            measured |= in_turn(
+                [bare], [1, work.sizes.some, work.sizes.many // 2], work.sizes.pace, work.say
+            )
     checks = [
         Check(
             f"{level} clients: ours / {contender.name}",
             ratio(measured[OURS, level], measured[contender.name, level], per_s),
         )
-        for level in LEVELS
+        for level in levels
         for contender in contenders[1:]
     ]
     return Part(NAME, "the same job on other stores", "commands", rows(measured), checks, notes)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -186,7 +187,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def cpu_s(process_id: int) -> float:
-    """The processor time a process has used so far (Linux)."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """The processor time that all threads of a process have used so far, to the nanosecond."""
+    # How Linux numbers the clock of another process (clock_getcpuclockid, which Python lacks).
+    return time.clock_gettime(~process_id << 3 | 2)

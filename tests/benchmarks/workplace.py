@@ -16,6 +16,9 @@ class Sizes(Struct, frozen=True):
     """How much a run does."""
 
     pace: Pace
+    some: int
+    many: int
+    """How many clients ask at once, beside a single one."""
     key_results: int
     """How many the company has that is checked in on."""
     imported_readings: int
@@ -28,6 +31,8 @@ class Sizes(Struct, frozen=True):
 SIZES: Final[Mapping[str, Sizes]] = {
     "full": Sizes(
         Pace(warm_up_s=1, window_s=5, passes=3),
+        some=64,
+        many=512,
         key_results=1_000,
         imported_readings=50_000,
         few_events=10_000,
@@ -35,6 +40,8 @@ SIZES: Final[Mapping[str, Sizes]] = {
     ),
     "quick": Sizes(
         Pace(warm_up_s=0.5, window_s=1.5, passes=1),
+        some=64,
+        many=512,
         key_results=1_000,
         imported_readings=10_000,
         few_events=10_000,
@@ -42,8 +49,10 @@ SIZES: Final[Mapping[str, Sizes]] = {
     ),
     # Whether the programs run at all; the figures say nothing.
     "smallest": Sizes(
-        Pace(warm_up_s=0, window_s=0.2, passes=1),
-        key_results=30,
+        Pace(warm_up_s=0, window_s=0.05, passes=1),
+        some=3,
+        many=4,
+        key_results=9,
         imported_readings=100,
         few_events=1_500,
         many_events=2_500,
