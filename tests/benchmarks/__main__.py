@@ -7,7 +7,6 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -74,8 +73,11 @@ def main(only: tuple[str, ...], size: str, data: Path, out: Path | None) -> None
                 part = PARTS[name](Workplace(place / name, SIZES[size], _say(status.update, name)))
             results.show(console, part)
             parts.append(part)
+            if out is not None:
+                # After each part, so that a run that is broken off leaves what it has found.
+                file = _written(out, Report(machine, size, parts))
     if out is not None:
-        console.print(_written(out, machine.measured_at, Report(machine, size, parts)))
+        console.print(f"all passes: {file}")
 
 
 @contextlib.contextmanager
@@ -89,11 +91,11 @@ def _say(update: Callable[[str], None], name: str) -> Callable[[str], None]:
     return lambda what: update(f"{name}: {what}")
 
 
-def _written(out: Path, at: datetime, report: Report) -> str:
+def _written(out: Path, report: Report) -> Path:
     out.mkdir(parents=True, exist_ok=True)
-    file = out / f"bench-{at:%Y%m%dT%H%M%SZ}.json"
+    file = out / f"bench-{report.machine.measured_at:%Y%m%dT%H%M%SZ}.json"
     file.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    return f"all passes: {file}"
+    return file
 
 
 if __name__ == "__main__":
