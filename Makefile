@@ -6,10 +6,11 @@ UV ?= uv
 PROPERTY_EXAMPLES ?= 1500
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH_READY := .venv-bench/.ready
 # What decides and what is computed: no branch of it may be without a test.
 RULES := services/ledger/domain/*,contracts/goal_contracts/advice.py,contracts/goal_contracts/cadence.py,contracts/goal_contracts/measures.py
 
-.PHONY: demo up test test-faults properties lint coverage mutation lock clean
+.PHONY: demo up test test-faults properties lint coverage mutation bench lock clean
 
 demo: $(READY)
 	@exec $(BIN)/goal-ledger demo $(ARGS)
@@ -45,25 +46,35 @@ coverage: $(READY)
 mutation: $(READY)
 	$(BIN)/python tests/ledger/domain/mutation.py $(MODULE)
 
-$(READY): requirements.lock pyproject.toml contracts/pyproject.toml
+# Some twenty minutes; ARGS="--quick" is three, ARGS="--only commands" one part of it. In an
+# environment of its own, where the libraries of others are; without them: make bench PEERS=0.
+bench: $(if $(filter 0,$(PEERS)),$(READY),$(BENCH_READY))
+	@exec $(<D)/bin/python -m tests.benchmarks $(ARGS)
+
+$(READY): requirements.lock
+$(BENCH_READY): requirements-bench.lock
+$(READY) $(BENCH_READY): pyproject.toml contracts/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo 'Goal Ledger needs Python 3.11 or later; name one like this: make PYTHON=python3.12' >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo 'Python lacks its venv module; on Debian or Ubuntu: apt install python3-venv' >&2; exit 2; }
-	@echo 'Setting up .venv: once, about a minute'
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e contracts -e .
+	@echo 'Setting up $(@D): once, about a minute'
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r $(filter %.lock,$^)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e contracts -e .
 	@touch $@
+
+LOCK = env -u UV_FIND_LINKS $(UV) pip compile pyproject.toml --no-emit-package goal-contracts \
+	  --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 # One lock for every platform and every Python from 3.11 on. No address of an index goes into it.
 lock:
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv; name it like this: make lock UV=path/to/uv' >&2; exit 2; }
-	env -u UV_FIND_LINKS $(UV) pip compile pyproject.toml --group dev --no-emit-package goal-contracts \
-	  --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --quiet --output-file requirements.lock $(ARGS)
+	$(LOCK) --group dev --output-file requirements.lock $(ARGS)
+	$(LOCK) --group dev --group bench --constraint requirements.lock \
+	  --output-file requirements-bench.lock $(ARGS)
 
 clean:
-	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+	rm -rf .venv .venv-bench .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
 	  .ruff_cache build contracts/build *.egg-info contracts/*.egg-info
 	find services contracts tests -name __pycache__ -type d -prune -exec rm -rf {} +
