@@ -1,5 +1,7 @@
 """How the services and the supervisor write their log: JSON, or in colour on a terminal."""
 
+import asyncio
+import atexit
 import contextlib
 import logging
 import sys
@@ -10,14 +12,32 @@ import structlog
 
 
 class QuietLogger:
-    """Writes to standard error and never fails: a full disk must not end what is being logged."""
+    """Writes to standard error and never fails: a full disk must not end what is being logged.
+
+    What is said in one turn of the event loop is written at once, at its end.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        atexit.register(self._write)
 
     def msg(self, line: str) -> None:
-        with contextlib.suppress(OSError):
-            print(line, file=sys.stderr, flush=True)
+        self._lines.append(line)
+        if len(self._lines) > 1:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._write)
+        except RuntimeError:  # there is none
+            self._write()
 
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        if lines:
+            with contextlib.suppress(OSError):
+                print(*lines, sep="\n", file=sys.stderr, flush=True)
 
 
 def _json(line: dict[str, Any], **_: Any) -> str:  # noqa: ANN401 - as structlog calls it
@@ -31,6 +51,7 @@ def configure(*, warnings_only: bool = False) -> None:
     renderer: Any = (
         structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(_json)
     )
+    logger = QuietLogger()
     exceptions = [] if is_terminal else [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[
@@ -43,6 +64,6 @@ def configure(*, warnings_only: bool = False) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.WARNING if warnings_only else logging.INFO
         ),
-        logger_factory=lambda *_: QuietLogger(),
+        logger_factory=lambda *_: logger,
         cache_logger_on_first_use=True,
     )

@@ -31,7 +31,7 @@ from nats.aio.msg import Msg
 from services.embedded.readiness import announce_ready
 from services.ledger.domain import Asked, Organisation, evolve, judge
 from services.ledger.handlers import clock, new_event_id, read_request
-from services.ledger.writer import Request
+from services.ledger.request import Request
 
 STORES: Final = ("umadb", "postgresql", "sqlite")
 GROUP_EVENTS_MAX: Final = 1_000

@@ -5,20 +5,38 @@ and the views can show the same.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 from goal_contracts import advice, events
 from goal_contracts.replies import Warned
 
 from services.ledger.domain.organisation import Objective, Organisation
 
+Advised = (
+    events.ObjectiveDrafted
+    | events.ObjectiveReworded
+    | events.ObjectiveReassigned
+    | events.ObjectivePublished
+    | events.KeyResultAdded
+    | events.KeyResultReworded
+    | events.KeyResultDropped
+    | events.KeyResultReweighted
+)
+"""What there is anything to say of; most of what happens is something else."""
+
 
 def advise(organisation: Organisation, happened: Iterable[events.Event]) -> tuple[Warned, ...]:
     """What is to be said of `happened`, in order and each once; it has happened already."""
-    said = (warned for event in happened for warned in _on_event(organisation, event))
+    said = [
+        warned
+        for event in happened
+        if isinstance(event, Advised)
+        for warned in _on_event(organisation, event)
+    ]
     return tuple(dict.fromkeys(said))
 
 
-def _on_event(organisation: Organisation, event: events.Event) -> Iterator[Warned]:
+def _on_event(organisation: Organisation, event: Advised) -> Iterator[Warned]:
     match event:
         case events.ObjectiveDrafted():
             objective = organisation.objectives[event.objective_id]
@@ -49,7 +67,7 @@ def _on_event(organisation: Organisation, event: events.Event) -> Iterator[Warne
             if organisation.objectives[objective_id].state == "published":
                 yield from _on_weights(organisation, organisation.objectives[objective_id])
         case _:
-            return
+            assert_never(event)
 
 
 def _on_unit(organisation: Organisation, objective: Objective) -> tuple[Warned, ...]:

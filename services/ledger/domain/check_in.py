@@ -219,6 +219,8 @@ def _refuse_effective_at(
             seen=effective_at.isoformat(),
             accepted=f"an effective_at from {begin.isoformat()} to {end.isoformat()}",
         )
+    if effective_at == now:
+        return
     today = local_day(min(now, end), organisation.zone)
     first = days_later(today, -policy.backdating_days_max)
     if local_day(effective_at, organisation.zone) < first:

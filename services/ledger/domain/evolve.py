@@ -138,7 +138,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 note=event.note,
                 provenance=event.provenance,
             )
-            _append(organisation.check_in_ids, key_result_id, event.check_in_id)
+            _list(organisation.check_in_ids, key_result_id, event.check_in_id)
         case events.OrganisationOpened():
             raise BrokenHistory(f"opened again at position {recorded.position}")
         case events.PolicyChanged():
@@ -224,8 +224,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 aligned_to=event.aligned_to,
                 drafted=event,
             )
-            drafted = organisation.objective_ids.get(event.cycle_id, Listed())
-            organisation.objective_ids[event.cycle_id] = drafted.and_one(event.objective_id)
+            _list(organisation.objective_ids, event.cycle_id, event.objective_id)
             _pursue(organisation, event.objective_id, 1)
         case events.ObjectivePublished():
             _change(organisation.objectives, event.objective_id, state="published")
@@ -407,6 +406,12 @@ def _change(entries: MutableMapping[Key, Thing], key: Key, **changes: Any) -> No
 
 def _append(index: MutableMapping[str, tuple[Item, ...]], key: str, item: Item) -> None:
     index[key] = (*index.get(key, ()), item)
+
+
+def _list(index: MutableMapping[str, Listed], key: str, item: str) -> None:
+    """The same where there may be many."""
+    listed = index.get(key)
+    index[key] = Listed((item,)) if listed is None else listed.and_one(item)
 
 
 def _reading_key(

@@ -11,7 +11,7 @@ it is never written. Everything else keeps the order of its mapping. Strings tha
 again are one string in what is read.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
@@ -40,8 +40,12 @@ _ANSWERS: Final = "answers"
 _HINTS: Final[Mapping[str, Any]] = get_type_hints(Organisation)
 _MAPPINGS: Final[Mapping[str, Any]] = {
     name: get_args(hint)[1] for name, hint in _HINTS.items() if get_origin(hint) is MutableMapping
-} | {"objective_ids": list[str]}
+}
 """By the field's name: the type of its values."""
+_SEQUENCES: Final[Mapping[str, Callable[[Iterable[Any]], Any]]] = {
+    name: Listed if hint is Listed else tuple for name, hint in _MAPPINGS.items()
+}
+"""What the ids and keys in an index are held in."""
 _INDEX_OF: Final[Mapping[str, str]] = {
     "check_ins": "check_in_ids",
     "readings": "reading_keys",
@@ -54,7 +58,7 @@ _WRITTEN: Final = [name for name in _MAPPINGS if name not in _INDEX_OF.values()]
 
 _encoder: Final = json.Encoder(enc_hook=list)  # of what is like a tuple and is none
 _decoders: Final[Mapping[str, json.Decoder[Any]]] = {
-    name: json.Decoder(_MAPPINGS.get(name, hint))
+    name: json.Decoder(list[str] if _SEQUENCES.get(name) is Listed else _MAPPINGS.get(name, hint))
     for name, hint in _HINTS.items()
     if name != _ANSWERS
 } | {_ANSWERS: json.Decoder(Answer), _VERSIONS: json.Decoder(int)}
@@ -183,8 +187,7 @@ class _Thawing:
         if isinstance(entries, Packed):
             entries.put(zip(keys, _split(lines), strict=True))
         elif head.field.endswith("_ids"):
-            sequence = Listed if head.field == "objective_ids" else tuple
-            ids = (sequence(self._shared(each)) for each in _values(head, lines))
+            ids = (_SEQUENCES[head.field](self._shared(each)) for each in _values(head, lines))
             entries.update(zip(keys, ids, strict=True))
         else:
             entries.update(zip(keys, _values(head, lines), strict=True))
@@ -237,14 +240,12 @@ def _lines_of(organisation: HeldOrganisation, name: str, keys: Sequence[Any]) ->
     return _encoder.encode_lines([entries[key] for key in keys])
 
 
-def _put_together(
-    index: MutableMapping[str, tuple[Any, ...]], index_name: str, entries: Iterable[Any]
-) -> None:
-    by_goal = groupby(entries, key=itemgetter(0))
+def _put_together(index: MutableMapping[str, Any], index_name: str, entries: Iterable[Any]) -> None:
+    by_goal, sequence = groupby(entries, key=itemgetter(0)), _SEQUENCES[index_name]
     if _holds_keys(index_name):
-        index.update((goal_id, tuple(keys)) for goal_id, keys in by_goal)
+        index.update((goal_id, sequence(keys)) for goal_id, keys in by_goal)
     else:
-        index.update((goal_id, tuple([key[1] for key in keys])) for goal_id, keys in by_goal)
+        index.update((goal_id, sequence([key[1] for key in keys])) for goal_id, keys in by_goal)
 
 
 def _holds_keys(index_name: str) -> bool:

@@ -1,13 +1,14 @@
 """Ids in their order, to which one more is added without copying all of them.
 
-A cycle may have tens of thousands of objectives; a tuple would be copied for each.
+A cycle may have tens of thousands of objectives, a key result a check-in a day for years; a tuple
+would be copied for each.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, overload
 
-PAGE: Final = 256
+PAGE: Final = 64
 
 
 class Listed(Sequence[str]):

@@ -297,7 +297,7 @@ class Organisation(Struct):
     )
     objective_ids: MutableMapping[str, Listed] = field(default_factory=dict)
     key_result_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
-    check_in_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    check_in_ids: MutableMapping[str, Listed] = field(default_factory=dict)
     linked_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
     pursued: MutableMapping[tuple[str, str], int] = field(default_factory=dict)
     dependent_ids: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
