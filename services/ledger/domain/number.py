@@ -10,6 +10,8 @@ from goal_contracts.fields import DIGITS_MAX, EXPONENT_MAX, is_number_of_record
 from goal_contracts.replies import Reason, Refusal
 from msgspec import Struct
 
+_SURELY_SHORT = 10**EXPONENT_MAX
+
 
 def refuse_unless_numbers_of_record(asked_for: Struct, where: str = "") -> None:
     """Every number in a command; Refusal(NUMBER_OUT_OF_RANGE) says where the first bad one is.
@@ -28,7 +30,7 @@ def refuse_unless_numbers_of_record(asked_for: Struct, where: str = "") -> None:
             for index, item in enumerate(value):
                 if isinstance(item, Decimal):
                     _refuse_unless_number_of_record(item, f"{where}{name}[{index}]")
-        elif isinstance(value, int):
+        elif isinstance(value, int) and abs(value) > _SURELY_SHORT:
             _refuse_unless_number_of_record(Decimal(value), where + name)
 
 

@@ -10,12 +10,13 @@ stands beside it until it is released.
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from itertools import chain
-from typing import Generic, Never, TypeVar
+from typing import Generic, Never, TypeVar, overload
 
 from msgspec import json
 
 Key = TypeVar("Key")
 Thing = TypeVar("Thing")
+Other = TypeVar("Other")
 
 _encode = json.Encoder().encode
 
@@ -51,6 +52,14 @@ class Packed(MutableMapping[Key, Thing], Generic[Key, Thing]):
         if self._later and key in self._later:
             return self._decode(self._later[key])
         return self._decode(self._packed[key])
+
+    @overload
+    def get(self, key: Key, default: None = None) -> Thing | None: ...
+    @overload
+    def get(self, key: Key, default: Thing | Other) -> Thing | Other: ...
+    def get(self, key: Key, default: object = None) -> object:
+        # Not the inherited one, which raises and catches an error for each key that is absent.
+        return self[key] if key in self else default
 
     def __setitem__(self, key: Key, value: Thing) -> None:
         self._writable()[key] = _encode(value)
