@@ -59,7 +59,7 @@ class Packed(MutableMapping[Key, Thing], Generic[Key, Thing]):
     def get(self, key: Key, default: Thing | Other) -> Thing | Other: ...
     def get(self, key: Key, default: object = None) -> object:
         # Not the inherited one, which raises and catches an error for each key that is absent.
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 - this is it
 
     def __setitem__(self, key: Key, value: Thing) -> None:
         self._writable()[key] = _encode(value)
