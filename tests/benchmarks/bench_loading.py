@@ -4,7 +4,6 @@ Both read with `services.stream_reader.read_stream`, each in a process of its ow
 starts does. Then the service itself: how long from its start until it takes commands.
 """
 
-import asyncio
 import contextlib
 import multiprocessing
 from collections.abc import Callable
@@ -13,9 +12,11 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import Final
 
+import uvloop
 from goal_contracts import subjects
 
 from services.ledger.handlers import new_event_id
+from services.ledger.standby import collect_garbage_seldom
 from services.ledger.store import log
 from services.ledger.store.log import GoalLog
 from services.ledger.writer import Writer
@@ -97,7 +98,7 @@ def read_all(url: str) -> tuple[int, float]:
                     events += len(batch)
             return events, perf_counter() - started
 
-    return asyncio.run(read())
+    return uvloop.run(read())
 
 
 def load_all(url: str) -> tuple[int, float]:
@@ -105,9 +106,10 @@ def load_all(url: str) -> tuple[int, float]:
 
     async def load() -> tuple[int, float]:
         async with await log.connect(url) as client:
+            collect_garbage_seldom()  # as the service does
             writer = Writer(GoalLog(client, subjects.STREAM), new_event_id)
             started = perf_counter()
             await writer.load()
             return writer.position, perf_counter() - started
 
-    return asyncio.run(load())
+    return uvloop.run(load())
