@@ -158,7 +158,6 @@ class Writer:
         That next one is returned, and what is still to be answered once it is on its way.
         """
         appending = await self._append(stage)
-        await asyncio.sleep(0)  # it leaves
         await self._answer(to_answer)
         stage.foresee()
         following = self._stage(after=stage)
@@ -220,8 +219,7 @@ class Writer:
             self._close(waiting.request)
             if reply is not None:
                 await waiting.reply(reply)
-        if decided:
-            await asyncio.sleep(0)  # the replies leave before anything is written about them
+        self._log.hurry()  # the replies leave before anything is written about them
         for waiting, reply in decided:
             _log_outcome(waiting.request, reply)
 
