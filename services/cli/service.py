@@ -50,6 +50,13 @@ server = options.setting(
     "learns whether each write is on disk before it is acknowledged.",
 )
 @click.option(
+    "--replicas",
+    type=click.Choice(["1", "3", "5"]),
+    default="1",
+    show_default=True,
+    help="On how many servers of a cluster each event is kept, at least.",
+)
+@click.option(
     "--allow-unsafe-sync",
     is_flag=True,
     help="Serve although the server may lose acknowledged writes when power fails.",
@@ -60,6 +67,7 @@ def ledger(
     server: str,
     monitor: str | None,
     roles: Path | None,
+    replicas: str,
     *,
     allow_unsafe_sync: bool,
     wait_s: float,
@@ -74,7 +82,9 @@ def ledger(
     async def run() -> None:
         address = None if monitor is None else await _monitor_address(monitor, wait_s)
         usual = app.Settings(server_url=server, monitor_url=address, roles=roles)
-        stream = msgspec.structs.replace(usual.stream, unsafe_sync_allowed=allow_unsafe_sync)
+        stream = msgspec.structs.replace(
+            usual.stream, unsafe_sync_allowed=allow_unsafe_sync, replicas=int(replicas)
+        )
         await app.run(msgspec.structs.replace(usual, stream=stream), announce_ready)
 
     _serve("ledger", server, wait_s, run)

@@ -8,7 +8,8 @@ server on both sides.
 from contextlib import ExitStack
 from typing import Final
 
-from tests.benchmarks import clients, cluster, processes
+from tests import cluster
+from tests.benchmarks import clients, processes
 from tests.benchmarks.company import Company
 from tests.benchmarks.passes import in_turn, p50_ms, per_s, ratio
 from tests.benchmarks.results import Check, Part, rows
@@ -23,9 +24,11 @@ def run(work: Workplace) -> Part:
     some, many = work.sizes.some, work.sizes.many
     company = Company(work.sizes.key_results)
     with ExitStack() as held:
-        raw_cluster = held.enter_context(cluster.started(work.place / "raw"))
-        ours_cluster = held.enter_context(cluster.started(work.place / "ours"))
-        process_id = held.enter_context(processes.ledger(work.place / "ours", ours_cluster))
+        raw_cluster = held.enter_context(cluster.started(work.place / "raw")).first
+        ours_cluster = held.enter_context(cluster.started(work.place / "ours")).first
+        process_id = held.enter_context(
+            processes.ledger(work.place / "ours", ours_cluster, replicas=cluster.REPLICAS)
+        )
         clients.found(ours_cluster.url, company)
         payload = clients.stored_check_in(ours_cluster.url, company)
         raw = clients.RawPublishes(raw_cluster.url, company, payload)

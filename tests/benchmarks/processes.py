@@ -58,10 +58,10 @@ def declare_stream(url: str) -> None:
 
 
 @contextlib.contextmanager
-def ledger(home: Path, server: NatsServer | Address) -> Iterator[int]:
+def ledger(home: Path, server: NatsServer | Address, *, replicas: int = 1) -> Iterator[int]:
     """The ledger service as it is run in production; its process id."""
     program = [sys.executable, "-m", "services.cli", "ledger"]
-    where = ["--server", server.url, "--monitor", server.monitor_url]
+    where = ["--server", server.url, "--monitor", server.monitor_url, "--replicas", str(replicas)]
     with service(home, "ledger", [*program, *where]) as process_id:
         yield process_id
 

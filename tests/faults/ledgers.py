@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.embedded.nats_server import NatsServer
+from tests.benchmarks.processes import Address
 from tests.running import GOAL_LEDGER
 
 STOP_S: Final = 30.0
@@ -17,7 +18,7 @@ STOP_S: Final = 30.0
 class Ledgers:
     """Started one after the other; a place that was killed can be filled again."""
 
-    def __init__(self, server: NatsServer, folder: Path) -> None:
+    def __init__(self, server: NatsServer | Address, folder: Path) -> None:
         self._server = server
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
