@@ -5,12 +5,20 @@ from pathlib import Path
 
 import nats
 import pytest
+import structlog
 from nats.aio.client import Client
 
 from services.embedded.nats_server import NatsServer
 from tests.real_data import shared_data
 
 __all__ = ["shared_data"]
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_come() -> Iterator[None]:
+    """A program run inside a test may say how much is logged; the next test hears all of it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
