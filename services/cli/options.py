@@ -25,6 +25,7 @@ T = TypeVar("T")
 Command = Callable[..., Any]
 
 KINDS: Final = get_args(Kind)
+PORT_MAX: Final = 65_535
 
 
 class Spelled(click.ParamType[str, object]):
@@ -160,6 +161,15 @@ roles = setting(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Who may do what, as TOML; without it everybody may do everything.",
+)
+
+http_port = setting(
+    "--http-port",
+    name="http-port",
+    type=WholeNumber(0, PORT_MAX),
+    metavar="PORT",
+    help="Where /metrics, /healthz and /readyz of the ledger are; 0 is any, which its log tells; "
+    "left out, nowhere.",
 )
 
 organisation = setting(

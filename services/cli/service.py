@@ -62,12 +62,22 @@ server = options.setting(
     help="Serve although the server may lose acknowledged writes when power fails.",
 )
 @options.roles
+@options.http_port
+@options.setting(
+    "--http-host",
+    name="http-host",
+    default="127.0.0.1",
+    metavar="ADDRESS",
+    help="On which of this machine's addresses; whoever reaches it reads it.",
+)
 @options.wait
 def ledger(
     server: str,
     monitor: str | None,
     roles: Path | None,
     replicas: str,
+    http_port: int | None,
+    http_host: str,
     *,
     allow_unsafe_sync: bool,
     wait_s: float,
@@ -81,7 +91,13 @@ def ledger(
 
     async def run() -> None:
         address = None if monitor is None else await _monitor_address(monitor, wait_s)
-        usual = app.Settings(server_url=server, monitor_url=address, roles=roles)
+        usual = app.Settings(
+            server_url=server,
+            monitor_url=address,
+            roles=roles,
+            http_host=http_host,
+            http_port=http_port,
+        )
         stream = msgspec.structs.replace(
             usual.stream, unsafe_sync_allowed=allow_unsafe_sync, replicas=int(replicas)
         )

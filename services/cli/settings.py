@@ -23,7 +23,18 @@ DATA: Final = Path(".goal-ledger")
 DEMO_DATA: Final = Path(".goal-ledger-demo")
 SERVER_FILE: Final = "server.json"
 ACTOR_LENGTH_MAX: Final = 64
-SETTINGS: Final = ("org", "server", "monitor", "data", "actor", "format", "wait", "nats-port")
+SETTINGS: Final = (
+    "org",
+    "server",
+    "monitor",
+    "data",
+    "actor",
+    "format",
+    "wait",
+    "nats-port",
+    "http-host",
+    "http-port",
+)
 
 
 class RunningServer(Struct, frozen=True):

@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from services.cli import logs, options, printing, settings
-from services.cli.errors import Unreachable
+from services.cli.errors import Unreachable, WrongUsage
 from services.cli.settings import RunningServer
 from services.embedded.directory_lock import DirectoryLock
 from services.embedded.launch import Launch
@@ -30,7 +31,6 @@ from services.embedded.nats_server import NatsServer
 from services.embedded.supervisor import Child, Supervisor, nats_child, service_child
 
 NAME: Final = "goal-ledger"
-PORT_MAX: Final = 65_535
 STANDBYS_MAX: Final = 4
 
 Body = Callable[[str], Coroutine[Any, Any, None]]
@@ -40,7 +40,7 @@ nats_port = options.setting(
     name="nats-port",
     default="0",
     shown="the last one, else any",
-    type=options.WholeNumber(0, PORT_MAX),
+    type=options.WholeNumber(0, options.PORT_MAX),
     metavar="PORT",
     help="Where the nats-server listens, on loopback only; 0 is any.",
 )
@@ -73,21 +73,31 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
     metavar="N",
     help="Ledgers beside the one that writes, ready to take over from it.",
 )
-def up(data: Path, nats_port: int, roles: Path | None, standbys: int) -> None:
+@options.http_port
+def up(
+    data: Path, nats_port: int, roles: Path | None, standbys: int, http_port: int | None
+) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
     What dies is started again, with a limit. A data directory is used by one `up` at a time; other
-    commands find the system through it.
+    commands find the system through it. Standbys have the HTTP ports after --http-port.
     """
+    if http_port and http_port + standbys > options.PORT_MAX:
+        raise WrongUsage(f"there are no {standbys} ports after --http-port {http_port}")
 
     async def wait_for_ever(url: str) -> None:
         printing.show("", *how_to_ask(data, url))
 
-    run_system(data, nats_port, wait_for_ever, roles, standbys)
+    run_system(data, nats_port, wait_for_ever, roles, standbys, http_port)
 
 
 def run_system(
-    data: Path, port: int, body: Body, roles: Path | None = None, standbys: int = 0
+    data: Path,
+    port: int,
+    body: Body,
+    roles: Path | None = None,
+    standbys: int = 0,
+    http_port: int | None = None,
 ) -> None:
     """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
 
@@ -98,11 +108,12 @@ def run_system(
         settings.remove_server_file(data)  # of a run that was killed
         server = NatsServer(data / "nats", port=port)
         ledgers = ("ledger", *(f"ledger-{number}" for number in range(2, standbys + 2)))
+        http_ports = _http_ports(http_port, len(ledgers))
         children = (
             nats_child(server),
             *(
-                _service(name, data, lambda: ["ledger", *_ledger_arguments(server, roles)])
-                for name in ledgers
+                _service(name, data, partial(_ledger_command, server, roles, of_it))
+                for name, of_it in zip(ledgers, http_ports, strict=True)
             ),
             _service(
                 "projections", data, lambda: ["projections", *_projections_arguments(server, data)]
@@ -166,10 +177,21 @@ def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
     return dataclasses.replace(child([]), prepare=prepare)
 
 
-def _ledger_arguments(server: NatsServer, roles: Path | None) -> list[str]:
+def _http_ports(first: int | None, count: int) -> list[int | None]:
+    """One for each ledger, beginning with the first; any for all of them, or none."""
+    if not first:
+        return [first] * count
+    return [*range(first, first + count)]
+
+
+def _ledger_command(server: NatsServer, roles: Path | None, http_port: int | None) -> list[str]:
     # Its monitoring address is another one after each start: the ledger looks it up itself.
-    found = ["--server", server.url, "--monitor", str(server.home)]
-    return found if roles is None else [*found, "--roles", str(roles.absolute())]
+    command = ["ledger", "--server", server.url, "--monitor", str(server.home)]
+    if roles is not None:
+        command += ["--roles", str(roles.absolute())]
+    if http_port is not None:
+        command += ["--http-port", str(http_port)]
+    return command
 
 
 def _projections_arguments(server: NatsServer, data: Path) -> list[str]:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 import nats.errors
@@ -23,6 +23,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.ledger.handlers import clock, new_event_id, read_request
+from services.ledger.metrics import Metrics, Status
 from services.ledger.roles import Roles, read_roles
 from services.ledger.snapshotting import keep_snapshots, save_if_due
 from services.ledger.standby import DRAIN_S, Turns
@@ -50,6 +51,9 @@ class Settings(Struct, frozen=True):
     stream: StreamSettings = StreamSettings()
     roles: Path | None = None
     lease: LeaseSettings = LeaseSettings()
+    http_host: str = "127.0.0.1"
+    http_port: int | None = None
+    """Where /metrics, /healthz and /readyz are; 0 is any, None is nowhere."""
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -105,6 +109,7 @@ async def serving(
     goal_log = GoalLog(client, stream.name)
     snapshots = SnapshotStore(client, stream.name, stream.replicas)
     failures: list[BaseException] = []
+    metrics = Metrics()
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -124,13 +129,14 @@ async def serving(
 
         request = read_request(message.subject, message.data, clock(), standings)
         if isinstance(request, Refused):
+            metrics.refused(request.reason)
             await reply(request)
         else:
             await writer.submit(request, reply)
 
     def new_writer() -> Writer:
         in_turn_max = IN_TURN_MAX if stream.replicas == 1 else 1
-        return Writer(goal_log, new_event_id, snapshots, in_turn_max=in_turn_max)
+        return Writer(goal_log, new_event_id, snapshots, in_turn_max=in_turn_max, metrics=metrics)
 
     def work(writer: Writer) -> Sequence[Coroutine[object, object, None]]:
         return writer.run(), keep_time(writer, clock), keep_snapshots(writer, snapshots)
@@ -146,20 +152,43 @@ async def serving(
         if failures:
             raise failures[0]
 
+    def status() -> Status:
+        trouble = None
+        if failures:
+            trouble = f"the ledger has stopped: {failures[0]}"
+        elif not client.is_connected:
+            trouble = "there is no connection to the nats-server"
+        unanswered = turns.writer.unanswered
+        return Status(turns.role, turns.position, snapshots.position, unanswered, trouble)
+
+    def entries() -> Mapping[str, int]:
+        return turns.writer.entries()
+
+    metrics.show(status, entries)
+    doors = contextlib.AsyncExitStack()
     try:
+        if settings.http_port is not None:
+            # Only a ledger that has this door needs what serves it.
+            from services.ledger import http  # noqa: PLC0415 - see above
+
+            watched = http.application(metrics, status)
+            await doors.enter_async_context(
+                http.listening(watched, settings.http_host, settings.http_port)
+            )
         await turns.is_ready.wait()
         raise_failure()
         log.info("ledger_ready", position=turns.position)
         yield raise_failure
     finally:
         # First no new commands, then an answer for each one taken, then the lease, then the end.
-        for task in (taking_turns, watching):
-            task.cancel()
-        await asyncio.gather(taking_turns, watching, return_exceptions=True)
-        if not failures:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN_S):
-                    await save_if_due(turns.writer, snapshots)
+        async with doors:
+            for task in (taking_turns, watching):
+                task.cancel()
+            await asyncio.gather(taking_turns, watching, return_exceptions=True)
+            if not failures:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(DRAIN_S):
+                        await save_if_due(turns.writer, snapshots)
         log.info("ledger_stopped", position=turns.position)
 
 

@@ -47,10 +47,12 @@ async def save_if_due(
     try:
         size = await snapshots.save(held)
     except Exception as error:  # noqa: BLE001 - a ledger without a snapshot only starts more slowly
+        writer.metrics.snapshot_failed()
         log.warning("snapshot_failed", position=held.position, why=str(error) or repr(error))
         return False
     finally:
         held.release()
     seconds = round(time.perf_counter() - begun, 3)
+    writer.metrics.snapshot_written(seconds, size)
     log.info("snapshot_written", position=held.position, events=since, bytes=size, seconds=seconds)
     return True

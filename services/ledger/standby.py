@@ -21,6 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from services.ledger.metrics import LedgerRole
 from services.ledger.store.lease import Lease
 from services.ledger.writer import Writer
 
@@ -53,6 +54,7 @@ class Turns:
         self._take = take
         self._work = work
         self.writer = new_writer()
+        self.role: LedgerRole = "loading"
         self.is_ready = asyncio.Event()
         self.may_append = True
         """Unset it when the commands that were taken must no longer be appended either."""
@@ -78,9 +80,13 @@ class Turns:
 
     async def _follow(self) -> None:
         """Keep the memory warm until the lease is ours."""
+        self.role = "standby"
         log.info("ledger_follows", position=self.position)
         self.is_ready.set()
-        await _until_one_ends(self.writer.follow(), self._lease.take())
+        try:
+            await _until_one_ends(self.writer.follow(), self._lease.take())
+        finally:
+            self.role = "loading"
 
     async def _hold(self) -> None:
         """Write for as long as the lease is ours, then give it back."""
@@ -113,6 +119,8 @@ class Turns:
             # Twice: nats-py's first ping overtakes what waits to be sent, the subscription too.
             for _ in range(2):
                 await self._client.flush()
+            self.role = "writer"
+            writer.metrics.turn_begun()
             log.info("ledger_writes", position=self.position, subject=subjects.COMMANDS)
             self.is_ready.set()
             await asyncio.wait([over, *working], return_when=asyncio.FIRST_COMPLETED)
@@ -121,6 +129,7 @@ class Turns:
             log.warning("turn_not_begun", why=str(error))
             told_to_stop = False
         finally:
+            self.role = "loading"
             is_sound = self.may_append and not any(task.done() for task in working)
             await _take_no_more(commands, in_order=told_to_stop and is_sound)
             # Told to stop, it keeps the lease meanwhile; else it must be done before another is.

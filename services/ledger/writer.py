@@ -10,6 +10,7 @@ is dropped, the log is read, and the same commands are decided again.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -25,6 +26,7 @@ from msgspec import Struct
 
 from services.ledger.domain import Organisation, evolve, facts_due
 from services.ledger.domain.frozen_state import Held, Originator, Thawed, hold
+from services.ledger.metrics import Metrics
 from services.ledger.request import Request, SendReply, Waiting
 from services.ledger.stage import Decided, Stage, Staged
 from services.ledger.store.log import (
@@ -51,6 +53,20 @@ FAULT_PAUSE_FIRST_S: Final = 0.05
 FAULT_PAUSE_MAX_S: Final = 2.0
 FORGOTTEN_AFTER_S: Final = 60.0
 """Whoever asked has given up by then: what was not recorded is not recorded behind their back."""
+KEPT: Final = (
+    "units",
+    "cycles",
+    "objectives",
+    "key_results",
+    "check_ins",
+    "kpis",
+    "readings",
+    "missed",
+    "reviews",
+    "comments",
+    "answers",
+)
+"""What of an organisation is counted as the size of the state."""
 
 log = structlog.get_logger()
 
@@ -65,11 +81,13 @@ class Writer:
         snapshots: SnapshotStore | None = None,
         *,
         in_turn_max: int = IN_TURN_MAX,
+        metrics: Metrics | None = None,
     ) -> None:
         self._log = goal_log
         self._snapshots = snapshots
         self._new_event_id = new_event_id
         self._in_turn_max = in_turn_max
+        self.metrics = metrics or Metrics()
         self._organisations: dict[str, Organisation] = {}
         self._versions: dict[Originator, int] = {}
         self._waiting: deque[Waiting] = deque()
@@ -86,6 +104,17 @@ class Writer:
     def waiting(self) -> int:
         """How many commands are not decided yet."""
         return len(self._waiting)
+
+    @property
+    def unanswered(self) -> int:
+        """How many commands have no reply yet."""
+        return self._open
+
+    def entries(self) -> dict[str, int]:
+        """How much is in memory, by its kind."""
+        organisations = self._organisations.values()
+        counted = {name: sum(len(getattr(each, name)) for each in organisations) for name in KEPT}
+        return {"organisations": len(organisations), **counted}
 
     async def load(self) -> None:
         """Read what the log holds beyond what is in memory; raises on a gap or an unknown event.
@@ -118,6 +147,7 @@ class Writer:
         No reply is sent if the outcome stays unknown.
         """
         if self._open >= WAITING_MAX or self._open_bytes + request.size > WAITING_BYTES_MAX:
+            self.metrics.refused(Reason.OVERLOADED)
             await reply(_overloaded(request, self._open))
             return
         self._open += 1
@@ -157,6 +187,8 @@ class Writer:
 
         That next one is returned, and what is still to be answered once it is on its way.
         """
+        queued_s = asyncio.get_running_loop().time() - stage.decided[0].waiting.taken_at
+        begun = time.perf_counter()
         appending = await self._append(stage)
         await self._answer(to_answer)
         stage.foresee()
@@ -168,6 +200,10 @@ class Writer:
         except AppendFailed as error:
             await self._start_over([*stage.decided, *following.decided], error)
             return self._stage(), ()
+        took_s = time.perf_counter() - begun
+        self.metrics.committed(
+            len(stage.decided), len(stage.staged), queued_s=queued_s, took_s=took_s
+        )
         self._retries = 0
         if following.decided:
             self._settle(stage)
@@ -220,6 +256,7 @@ class Writer:
             if reply is not None:
                 await waiting.reply(reply)
         self._log.hurry()  # the replies leave before anything is written about them
+        self.metrics.answered(decided)
         for waiting, reply in decided:
             _log_outcome(waiting.request, reply)
 
@@ -238,6 +275,7 @@ class Writer:
         self._retries += 1
         if isinstance(error, Conflict):
             self.conflicts += 1
+            self.metrics.fenced()
             log.warning(
                 "writer_fenced",
                 why="another writer appended first; reading its events and deciding again",
@@ -248,6 +286,7 @@ class Writer:
             )
             retries_max = CONFLICT_RETRIES_MAX
         else:
+            self.metrics.append_failed()
             log.warning(
                 "append_failed",
                 why=str(error),

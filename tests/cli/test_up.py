@@ -1,19 +1,22 @@
 """`up`: one command for the whole system, and one system for a data directory."""
 
+import http.client
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from services.cli import settings
 from services.cli.settings import RunningServer
-from services.cli.up import program
+from services.cli.up import _http_ports, program
 from tests.cli.running import goal_ledger
 from tests.waiting import wait_until
 
@@ -74,6 +77,32 @@ def test_a_standby_takes_over_when_the_ledger_is_killed(tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=START_TIMEOUT_S)
         assert process.returncode == 0
     assert "stands by" in out
+
+
+def test_each_ledger_can_be_watched_over_http(tmp_path: Path) -> None:
+    def address(name: str) -> str:
+        lines = (tmp_path / "logs" / f"{name}.log").read_text().splitlines()
+        [listens] = [line for line in map(json.loads, lines) if line["event"] == "http_listens"]
+        return urlsplit(str(listens["address"])).netloc
+
+    def role(name: str) -> str:
+        with closing(http.client.HTTPConnection(address(name), timeout=5)) as connection:
+            connection.request("GET", "/readyz")
+            return str(json.loads(connection.getresponse().read())["role"])
+
+    with running_up(tmp_path, "--standbys", "1", "--http-port", "0") as (process, _):
+        assert sorted(map(role, LEDGERS)) == ["standby", "writer"]
+        # The door leaves signals to the ledger.
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=START_TIMEOUT_S)
+        assert process.returncode == 0
+    assert "ledger_stopped" in (tmp_path / "logs" / "ledger.log").read_text()
+
+
+def test_standbys_have_the_http_ports_after_the_first() -> None:
+    assert _http_ports(8080, 3) == [8080, 8081, 8082]
+    assert _http_ports(0, 2) == [0, 0]
+    assert _http_ports(None, 2) == [None, None]
 
 
 def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("as-of", "--wait", "٣"), "'٣' is no number; accepted: the digits 0 to 9"),
         (("replay", "--speed", "٣"), "'٣' is no number"),
         (("up", "--nats-port", "٤٢٢٢"), "'٤٢٢٢' is no number"),
+        (("up", "--http-port", "65536"), "65536 is not in the range"),
+        (("up", "--http-port", "65535", "--standbys", "1"), "no 1 ports after --http-port"),
         (("readings",), "Missing argument 'KPI'"),
         (("history", "team/t-1"), "'team/t-1' is no subject; accepted: organisation/ID"),
         (("command", "nothing.ndjson"), "'nothing.ndjson': No such file or directory"),
