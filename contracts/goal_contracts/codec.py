@@ -5,7 +5,7 @@ here knows becomes `Unrecognised` instead of an error. Stored bytes are never wr
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -55,7 +55,10 @@ class Recorded(Struct, frozen=True, gc=False):
         return event_name(self.event)
 
 
-class CloudEvent(Struct, frozen=True, omit_defaults=True, gc=False):
+Data = TypeVar("Data")
+
+
+class CloudEvent(Struct, Generic[Data], frozen=True, omit_defaults=True, gc=False):
     """The envelope as it is on the wire: CloudEvents 1.0 attributes, our extensions, the data."""
 
     specversion: str
@@ -70,7 +73,7 @@ class CloudEvent(Struct, frozen=True, omit_defaults=True, gc=False):
     commandid: str
     knownat: Instant
     effectiveat: Instant
-    data: Raw
+    data: Data
     onbehalfof: str | None = None
     correlationid: str | None = None
     reason: str | None = None
@@ -101,7 +104,7 @@ class UndecodableEvent(ValueError):
 
 
 _encoder = msgspec.json.Encoder()
-_envelope = msgspec.json.Decoder(CloudEvent)
+_envelope = msgspec.json.Decoder(CloudEvent[Raw])
 _message = msgspec.json.Decoder(CommandMessage)
 _reply = msgspec.json.Decoder(Reply)
 _events: dict[str, tuple[str, msgspec.json.Decoder[Event]]] = {
@@ -137,7 +140,7 @@ def encode_event(recorded: Recorded) -> bytes:
             commandid=recorded.command_id,
             knownat=recorded.known_at,
             effectiveat=recorded.effective_at,
-            data=Raw(_encoder.encode(recorded.event)),
+            data=recorded.event,
             onbehalfof=recorded.on_behalf_of,
             correlationid=recorded.correlation_id,
             reason=recorded.reason,

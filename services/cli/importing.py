@@ -6,11 +6,18 @@ so an import that was interrupted is sent again as a whole: the ledger answers w
 its first answer, and goes on where it stopped. Only the start is asked under a new id each time, to
 learn whether the import is finished. The import's id follows from the digest of what is imported:
 other input is another import.
+
+Each command waits for the answer to the one before. Only of bulk commands that say what somebody
+made known at one moment about different readings several are under way: to them it would make no
+difference if one had to be asked again and came after the next.
 """
 
+import asyncio
+import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -41,6 +48,8 @@ INTERRUPTING: Final = frozenset(
     }
 )
 """Refusals that say nothing about the fact: the import is interrupted, and nothing is left out."""
+UNDER_WAY_MAX: Final = 8
+"""So many bulk commands, and the ledger decides some while others are being written."""
 FRAME: Final = 3
 """The commands around the facts: the opening, the start and the finish."""
 
@@ -135,15 +144,64 @@ def messages(history: History, attempt: str) -> Iterator[tuple[Fact, CommandMess
 async def send(
     sender: Sender, history: History, progressed: Callable[[int], None] = lambda _: None
 ) -> Outcome:
-    """Send an import, one command after the other; `progressed` hears of each that was answered.
+    """Send an import in its order; `progressed` hears of each command that was answered.
 
     What the ledger refuses is left out and told; a refused bulk command is sent again in halves, so
     that only the items are left out that cannot be taken. Raises ImportRefused when the ledger does
     not take the import at all.
     """
+    commands = messages(history, secrets.token_hex(ATTEMPT_BYTES))
+    async with contextlib.aclosing(_answers(sender, history, commands)) as answers:
+        return await _heed(answers, sender, history, progressed)
+
+
+async def _answers(
+    sender: Sender, history: History, commands: Iterator[tuple[Fact, CommandMessage]]
+) -> AsyncGenerator[tuple[Fact, CommandMessage, Reply], None]:
+    """Each command with its answer, in their order; the next ones may be under way already."""
+    under_way: deque[tuple[Fact, CommandMessage, asyncio.Task[Reply]]] = deque()
+    try:
+        for fact, message in commands:
+            while under_way and (
+                len(under_way) >= UNDER_WAY_MAX or not _is_beside(under_way[-1][0], fact)
+            ):
+                yield await _first(under_way)
+            sending = sender.send(history.organisation_id, fact.actor, message)
+            under_way.append((fact, message, asyncio.create_task(sending)))
+        while under_way:
+            yield await _first(under_way)
+    finally:
+        for _, _, task in under_way:
+            task.cancel()
+        await asyncio.gather(*(task for _, _, task in under_way), return_exceptions=True)
+
+
+async def _first(
+    under_way: deque[tuple[Fact, CommandMessage, asyncio.Task[Reply]]],
+) -> tuple[Fact, CommandMessage, Reply]:
+    fact, message, task = under_way[0]
+    reply = await task
+    under_way.popleft()
+    return fact, message, reply
+
+
+def _is_beside(before: Fact, fact: Fact) -> bool:
+    """Whether it makes no difference which of them comes first."""
+    return (
+        isinstance(fact.command, RecordReadings | CorrectReadings)
+        and type(before.command) is type(fact.command)
+        and (before.actor, before.known_at, before.group) == (fact.actor, fact.known_at, fact.group)
+    )
+
+
+async def _heed(
+    answers: AsyncGenerator[tuple[Fact, CommandMessage, Reply], None],
+    sender: Sender,
+    history: History,
+    progressed: Callable[[int], None],
+) -> Outcome:
     outcome = Outcome()
-    for fact, message in messages(history, secrets.token_hex(ATTEMPT_BYTES)):
-        reply = await sender.send(history.organisation_id, fact.actor, message)
+    async for fact, message, reply in answers:
         match fact.command, reply:
             case OpenOrganisation(), Refused(reason=Reason.ORGANISATION_EXISTS):
                 pass

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import structlog
 from goal_contracts import codec
 from goal_contracts.codec import Recorded
-from goal_contracts.commands import CorrectReadings, RecordCheckIns, RecordReadings
+from goal_contracts.commands import Command, CorrectReadings, RecordCheckIns, RecordReadings
 from goal_contracts.events import Event
 from goal_contracts.replies import Accepted, Reason, Refusal, Refused, Reply
 from msgspec.structs import replace
@@ -42,6 +42,15 @@ class Staged(NamedTuple):
     payload: bytes
 
 
+class _Answered(NamedTuple):
+    """A reply, without advice yet, and what follows: `then` is what it leads to, if known."""
+
+    reply: Reply | None
+    events: Sequence[Event] = ()
+    staged: Sequence[Staged] = ()
+    then: Organisation | None = None
+
+
 class _Followed(NamedTuple):
     """What followed from the command in that place of the stage."""
 
@@ -54,7 +63,8 @@ class Stage:
     """What is decided and not yet recorded: the events from `position` + 1 on.
 
     What follows from a command happens to a fork, and only when somebody asks what comes of it:
-    that takes time, and it can be had while the disk is at work.
+    that takes time, and it can be had while the disk is at work. Where the decision itself was made
+    on such a fork, that one is kept.
     """
 
     def __init__(
@@ -84,17 +94,19 @@ class Stage:
 
     def decide(self, waiting: Waiting) -> bool:
         """Decide one more command; False if there is no room for it or for what follows."""
-        if len(self.decided) >= COMMANDS_MAX:
+        if len(self.decided) >= COMMANDS_MAX or self._is_surely_too_much(waiting.request.command):
             self.is_full = True
             return False
-        reply, events, staged = self._reply(waiting.request)
+        reply, events, staged, then = self._reply(waiting.request)
         size = sum(len(each.payload) for each in staged)
         if self.decided and (
             len(self.staged) + len(staged) > EVENTS_MAX or self._bytes + size > BYTES_MAX
         ):
             self.is_full = True
             return False
-        if staged:
+        if then is not None and staged:
+            self._keep(waiting.request.organisation_id, then)
+        elif staged:
             followed = _Followed(len(self.decided), events, staged)
             self._to_happen.setdefault(waiting.request.organisation_id, []).append(followed)
         self.decided.append(Decided(waiting, reply))
@@ -123,23 +135,32 @@ class Stage:
             if (below := self._organisations.get(organisation_id)) is not None:
                 fork.stand_on(below)
 
-    def _reply(self, request: Request) -> tuple[Reply | None, Sequence[Event], list[Staged]]:
+    def _is_surely_too_much(self, command: Command) -> bool:
+        """Many items are not decided in vain: most of them will have an event."""
+        return bool(self.staged) and len(self.staged) + _items(command) > EVENTS_MAX
+
+    def _keep(self, organisation_id: str, then: Organisation) -> None:
+        """What the decision has let happen to a fork of its own."""
+        fork = self._forks.setdefault(organisation_id, then)
+        if fork is not then:
+            take_over(fork, then)
+
+    def _reply(self, request: Request) -> _Answered:
         try:
             return self._answer(request)
         except Refusal as refusal:
-            return refused(request.command_id, refusal), (), []
+            return _Answered(refused(request.command_id, refusal))
         except Exception:
             # A fault of ours: nothing was changed, nothing is invented, and the others go on.
             log.exception("decision_failed", command_id=request.command_id)
-            return None, (), []
+            return _Answered(None)
 
-    def _answer(self, request: Request) -> tuple[Accepted, Sequence[Event], list[Staged]]:
-        """The reply, without advice yet, and the events that follow, also as they will stand."""
+    def _answer(self, request: Request) -> _Answered:
         organisation = self._organisation(request.organisation_id)
         last = self.last
         first = self._first_answer(request)
         if first is not None:
-            return _with_items_left_out(first, organisation, request, last), (), []
+            return _Answered(_with_items_left_out(first, organisation, request, last))
         decided = judge(organisation, request.command, _asked(request, last))
         _require_one_commit(decided.events)
         staged = [
@@ -149,7 +170,7 @@ class Stage:
         reply = Accepted(
             request.command_id, last + len(staged), len(staged), refused=decided.refused
         )
-        return reply, decided.events, staged
+        return _Answered(reply, decided.events, staged, decided.then)
 
     def _first_answer(self, request: Request) -> Accepted | None:
         """The answer this command id got before: from the log, or from what is on its way there."""
@@ -251,7 +272,20 @@ def _asked(request: Request, log_position: int) -> Asked:
         units=request.units,
         decided_on=request.decided_on,
         log_position=log_position,
+        command_id=request.command_id,
     )
+
+
+def _items(command: Command) -> int:
+    match command:
+        case RecordCheckIns(check_ins=items):
+            return len(items)
+        case RecordReadings(readings=items):
+            return len(items)
+        case CorrectReadings(corrections=items):
+            return len(items)
+        case _:
+            return 0
 
 
 def _with_items_left_out(

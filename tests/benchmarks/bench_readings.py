@@ -1,7 +1,9 @@
 """Readings in bulk through the real command path, beside atomic batches of the same messages.
 
-Both send the next thousand when the last is on disk, as an import does: its facts are in the order
-of their dates. The whole program, which reads files and founds an organisation, is shown, too.
+A batch is sent when the one before is on disk: each expects to be the next. Of commands two are
+under way, as an import has them of readings that became known together: one is decided while the
+other is being written. One at a time, and the whole program, which reads files and founds an
+organisation, are shown, too.
 """
 
 import asyncio
@@ -73,13 +75,15 @@ def run(work: Workplace) -> Part:
         server = held.enter_context(processes.nats_server(work.place / "ours"))
         process_id = held.enter_context(processes.ledger(work.place / "ours", server))
         clients.found(server.url, company)
-        ours = BulkCommands(server.url, company, process_id)
+        bulks = bulks_of_readings(company, BATCH_EVENTS_MAX)
+        ours = BulkCommands(server.url, bulks, process_id, under_way=2)
+        one_by_one = BulkCommands(server.url, bulks, process_id, under_way=1)
         raw = RawBatches(raw_server.url, ours.first())
         program = Program(server.url, work.place / "files", work.sizes.imported_readings)
-        measured = in_turn([raw, ours, program], [1], work.sizes.pace, work.say)
+        measured = in_turn([raw, ours, one_by_one, program], [1], work.sizes.pace, work.say)
     checks = [
         at_least(
-            "bulk commands / raw batches",
+            f"{ours.name} / {raw.name}",
             ratio(measured[ours.name, 1], measured[raw.name, 1], per_s),
             0.5,
         )
@@ -116,12 +120,14 @@ class RawBatches:
 class BulkCommands:
     """RecordReadings through the door, a thousand to a command."""
 
-    name = "bulk commands"
-
-    def __init__(self, url: str, company: Company, process_id: int) -> None:
+    def __init__(
+        self, url: str, bulks: Iterator[RecordReadings], process_id: int, *, under_way: int
+    ) -> None:
+        self.name = f"bulk commands, {under_way} under way"
         self._url = url
-        self._bulks = bulks_of_readings(company, BATCH_EVENTS_MAX)
+        self._bulks = bulks
         self._process_id = process_id
+        self._under_way = under_way
 
     def first(self) -> list[Outgoing]:
         """What the ledger stores for the first command."""
@@ -142,7 +148,8 @@ class BulkCommands:
             for message in stored
         ]
 
-    async def _measure(self, count: int, pace: Pace) -> Pass:
+    async def _measure(self, clients_count: int, pace: Pace) -> Pass:
+        count = clients_count * self._under_way
         async with clients.connections(self._url, count) as held:
 
             async def step() -> int:

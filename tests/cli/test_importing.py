@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import anyio.lowlevel
 import pytest
 from goal_contracts.codec import CommandMessage
 from goal_contracts.commands import (
     Command,
+    CorrectReading,
+    CorrectReadings,
     DefineKpi,
     DefineUnit,
     OpenOrganisation,
@@ -17,6 +20,7 @@ from goal_contracts.commands import (
 from goal_contracts.events import KpiDefinition, KpiReadingRecorded
 from goal_contracts.fields import ID
 from goal_contracts.replies import Reason, Refused, Reply
+from msgspec.structs import replace
 
 from services.cli import importing
 from services.cli.importing import Fact, History, ImportRefused, Left
@@ -171,3 +175,91 @@ def test_other_input_is_another_import() -> None:
 
 def test_what_was_left_out_says_where_and_why() -> None:
     assert Left("a.csv:7", "value is empty").place == "a.csv:7"
+
+
+def weeks(count: int) -> list[str]:
+    monday = datetime(2024, 1, 1, tzinfo=UTC).date()
+    begins = [monday + timedelta(weeks=number) for number in range(count)]
+    return [f"{first}/{first + timedelta(days=6)}" for first in begins]
+
+
+def many_bulks(count: int) -> History:
+    """As many bulk commands of one moment, of two readings each; one item is refused."""
+    periods = [*weeks(2 * count - 1), SOON]
+    bulks = [
+        RecordReadings((reading(periods[place], 5), reading(periods[place + 1], 6)))
+        for place in range(0, 2 * count, 2)
+    ]
+    places = [
+        (f"orders.csv:{place}", f"orders.csv:{place + 1}") for place in range(0, 2 * count, 2)
+    ]
+    return history(*bulks, places=places)
+
+
+class Slow(InProcessLedger):
+    """Takes a command at once, and answers after those that were sent with it are taken."""
+
+    def __init__(self, lives: int | None = None) -> None:
+        super().__init__(lives)
+        self.under_way: list[str] = []
+        self.most: dict[str, int] = {}
+
+    async def send(self, organisation_id: str, actor: str, message: CommandMessage) -> Reply:
+        self.under_way.append(message.type)
+        self.most[message.type] = max(self.most.get(message.type, 0), len(self.under_way))
+        try:
+            reply = self.answer(organisation_id, actor, message)
+            await anyio.lowlevel.checkpoint()
+        finally:
+            self.under_way.remove(message.type)
+        return reply
+
+
+async def test_only_readings_of_one_moment_are_under_way_together() -> None:
+    ledger, one_by_one = Slow(), InProcessLedger()
+    imported = many_bulks(3 * importing.UNDER_WAY_MAX)
+    assert await importing.send(ledger, imported) == await importing.send(one_by_one, imported)
+    most = dict(ledger.most)
+    assert most.pop("RecordReadings") == importing.UNDER_WAY_MAX
+    assert set(most.values()) == {1}
+    assert [message.id for _, message in ledger.asked if message.type == "RecordReadings"] == [
+        message.id for _, message in one_by_one.asked if message.type == "RecordReadings"
+    ]
+
+
+async def test_another_moment_or_another_matter_waits_for_what_is_under_way() -> None:
+    ledger = Slow()
+    periods = weeks(3)
+    correction = CorrectReading("orders", periods[0], Decimal(9), reason="recounted")
+    [*definitions, first, second] = history(
+        RecordReadings((reading(periods[0], 1),)),
+        RecordReadings((reading(periods[1], 2),)),
+        places=[("a",), ("b",)],
+    ).facts
+    later = LAST + timedelta(days=1)
+    apart = [
+        first,
+        replace(second, known_at=later),
+        replace(
+            second, actor="bo", known_at=later, command=RecordReadings((reading(periods[2], 3),))
+        ),
+        replace(first, known_at=later, command=CorrectReadings((correction,))),
+    ]
+    imported = replace(history(), facts=[*definitions, *apart])
+    outcome = await importing.send(ledger, imported)
+    assert outcome.refused == []
+    assert set(ledger.most.values()) == {1}
+
+
+@pytest.mark.parametrize("lives", range(4, 14))
+async def test_an_import_with_many_under_way_goes_on_after_an_interruption(lives: int) -> None:
+    imported = many_bulks(importing.UNDER_WAY_MAX)
+    undisturbed = InProcessLedger()
+    expected = await importing.send(undisturbed, imported)
+    ledger = Slow(lives)
+    with pytest.raises(Interrupted):
+        await importing.send(ledger, imported)
+    assert ledger.under_way == []
+    ledger.lives = None
+    assert await importing.send(ledger, imported) == expected
+    assert ledger.story() == undisturbed.story()

@@ -1,15 +1,30 @@
 """Decisions that are made and not recorded: what they stand on, and what becomes of them."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from goal_contracts.commands import Command, DefineUnit, OpenOrganisation, PlanCycle, RenameUnit
+from goal_contracts.commands import (
+    CheckIn,
+    Command,
+    CorrectReading,
+    CorrectReadings,
+    DefineKpi,
+    DefineUnit,
+    OpenOrganisation,
+    PlanCycle,
+    RecordCheckIns,
+    RecordReading,
+    RecordReadings,
+    RenameUnit,
+)
+from goal_contracts.events import KpiDefinition
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Accepted, Reason, Refused, Reply
 
 from services.ledger import stage as stage_module
-from services.ledger.domain import Organisation
+from services.ledger.domain import Organisation, fold
 from services.ledger.handlers import new_event_id
 from services.ledger.request import Request, Waiting
 from services.ledger.stage import Stage
@@ -25,6 +40,8 @@ SPRINT = PlanCycle(
     activate=True,
 )
 
+KPI = DefineKpi("churn", "team-1", "u-17", KpiDefinition("Churn", "%", "lower", "daily", "bi"))
+
 State = dict[str, Organisation]
 
 
@@ -39,6 +56,15 @@ def waiting(command: Command, command_id: str, **circumstances: Any) -> Waiting:
     asked = {"organisation_id": "acme", "actor": "u-17", "now": NOW, "recorded_at": NOW}
     return Waiting(
         Request(command=command, command_id=command_id, **{**asked, **circumstances}), nobody, 0.0
+    )
+
+
+def readings(*days: int) -> RecordReadings:
+    return RecordReadings(
+        tuple(
+            RecordReading("churn", f"2025-08-{day:02}/2025-08-{day:02}", Decimal(day))
+            for day in days
+        )
     )
 
 
@@ -179,5 +205,63 @@ def test_an_event_larger_than_the_stream_takes_is_refused(monkeypatch: pytest.Mo
     state, last = opened()
     monkeypatch.setattr(stage_module, "PAYLOAD_BYTES_MAX", 100)
     [reply] = decide(stage(state, last), unit(1))
+    assert isinstance(reply, Refused)
+    assert reply.reason is Reason.TOO_LARGE
+
+
+def test_what_many_items_lead_to_is_what_their_events_lead_to() -> None:
+    state, last = opened()
+    first = stage(state, last)
+    decide(first, unit(1), KPI, readings(3, 5), unit(2), readings(4), readings(4), readings(6))
+    second = stage(state, after=first)
+    correction = CorrectReading("churn", "2025-08-04/2025-08-04", Decimal(9), reason="recounted")
+    decide(second, CorrectReadings((correction,)), readings(7, 8))
+    first.settle()
+    second.stand_on_state()
+    decide(second, readings(9))
+    second.settle()
+    staged = [each.recorded for each in (*first.staged, *second.staged)]
+    opening = stage({})
+    decide(opening, OPEN)
+    assert state["acme"] == fold(None, [opening.staged[0].recorded, *staged])
+
+
+def test_the_log_may_hold_more_than_the_organisation() -> None:
+    state, last = opened()
+    tried = stage(state, last + 40)
+    decide(tried, unit(1), KPI, readings(3, 5))
+    tried.settle()
+    positions = [each.position for each in state["acme"].readings.values()]
+    assert positions == [last + 43, last + 44]
+    assert state["acme"].answers[f"c-{last + 40}-2"] == (last + 44, 2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        readings(3, 4),
+        CorrectReadings((CorrectReading("churn", "2025-08-03/2025-08-03", Decimal(1)),) * 2),
+        RecordCheckIns((CheckIn("kr", "c"),) * 2),
+    ],
+)
+def test_many_items_that_would_not_fit_are_not_decided_in_vain(
+    monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    state, last = opened()
+    monkeypatch.setattr(stage_module, "EVENTS_MAX", 3)
+    tried = stage(state, last)
+    decide(tried, unit(1), KPI)
+    monkeypatch.setattr(stage_module, "judge", None)
+    fitted = tried.decide(waiting(command, "c-2"))
+    assert (fitted, tried.is_full, len(tried.decided)) == (False, True, 2)
+
+
+def test_the_first_may_be_refused_for_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, last = opened()
+    monkeypatch.setattr(stage_module, "EVENTS_MAX", 2)
+    tried = stage(state, last)
+    decide(tried, unit(1), KPI)
+    tried.settle()
+    [reply] = decide(stage(state, tried.last), readings(3, 4, 5))
     assert isinstance(reply, Refused)
     assert reply.reason is Reason.TOO_LARGE

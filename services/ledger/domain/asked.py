@@ -16,6 +16,7 @@ class Asked(Struct, frozen=True):
     imported one, which names its import. The role counts in the units and below them, everywhere
     when none is named (R30). `decided_on` is the position the sender had seen (R29), and
     `log_position` how far the log goes that it belongs to; None, no further than the organisation.
+    `command_id` is what the answer is remembered under.
     """
 
     organisation_id: str
@@ -26,6 +27,11 @@ class Asked(Struct, frozen=True):
     units: tuple[str, ...] = ()
     decided_on: int | None = None
     log_position: int | None = None
+    command_id: str = ""
+
+    @property
+    def log_ends_at(self) -> int:
+        return self.log_position or 0
 
 
 def asked_before(command: Command, event: Event) -> tuple[()]:

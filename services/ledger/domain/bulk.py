@@ -33,10 +33,15 @@ Decision = Callable[[Organisation, Item, Asked], tuple[Event, ...]]
 
 
 class Decided(Struct, frozen=True):
-    """What follows from a command: the events, and the items that were left out."""
+    """What follows from a command: the events, and the items that were left out.
+
+    `then` is a fork to which the events have happened as they stand next in the log, where the
+    decision had to find that out anyway.
+    """
 
     events: tuple[Event, ...]
     refused: tuple[RefusedItem, ...] = ()
+    then: Organisation | None = None
 
 
 def decide_items(organisation: Organisation, command: BulkCommand, asked: Asked) -> Decided:
@@ -79,7 +84,7 @@ def _decide_each(
         let_happen(tried, events, asked)
         followed.extend(events)
         followed.extend(follow(tried, events, asked))
-    return Decided(tuple(followed), tuple(left_out))
+    return Decided(tuple(followed), tuple(left_out), tried)
 
 
 def _of_all(refusal: Refusal, index: int) -> Refusal:

@@ -65,11 +65,12 @@ def follow(tried: Organisation, events: Iterable[Event], asked: Asked) -> tuple[
 
 def let_happen(tried: Organisation, events: Iterable[Event], asked: Asked) -> None:
     """Evolve a fork by events as they would stand next in the log."""
-    for event in events:
+    last = max(tried.position, asked.log_ends_at)
+    for position, event in enumerate(events, start=last + 1):
         evolve(
             tried,
             Recorded(
-                position=tried.position + 1,
+                position=position,
                 event_id="",
                 organisation_id=asked.organisation_id,
                 kind=event.kind,
@@ -78,7 +79,7 @@ def let_happen(tried: Organisation, events: Iterable[Event], asked: Asked) -> No
                 known_at=asked.now,
                 effective_at=effective_at_of(event, asked.now),
                 actor=asked.actor,
-                command_id="",
+                command_id=asked.command_id,
                 event=event,
             ),
         )

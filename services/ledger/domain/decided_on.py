@@ -100,7 +100,7 @@ def refuse_unless_current(organisation: Organisation, command: Command, asked: A
 
 
 def _refuse_future(organisation: Organisation, decided_on: int, asked: Asked) -> None:
-    last = max(organisation.position, asked.log_position or 0)
+    last = max(organisation.position, asked.log_ends_at)
     if decided_on > last:
         raise Refusal(
             Reason.MALFORMED,

@@ -4,7 +4,8 @@ An event that this release does not know stops the ledger: in an audit trail nob
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
+from datetime import date
 from sys import intern
 from typing import Any, TypeVar, assert_never
 
@@ -36,7 +37,7 @@ from services.ledger.domain.organisation import (
     Watch,
     inputs_of,
 )
-from services.ledger.domain.times import local_day
+from services.ledger.domain.times import days_of_period, local_day
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -123,7 +124,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
                 denominator=event.denominator,
             )
             if is_new:
-                _insert(organisation.reading_keys, key, organisation.readings)
+                _insert(organisation.reading_keys, key)
             _settle(organisation, key)
         case events.CheckedIn():
             key_result_id = organisation.key_results[event.key_result_id].key_result_id
@@ -383,7 +384,7 @@ def _happen(organisation: Organisation, event: events.Event, recorded: Recorded)
         case events.KpiReadingMissed():
             key = _reading_key(organisation, event)
             organisation.missed[key] = Missed(event.effective_at)
-            _insert(organisation.missed_keys, key, organisation.missed)
+            _insert(organisation.missed_keys, key)
             _settle(organisation, key)
         case events.KpiHealthChanged():
             _change(organisation.kpis, event.kpi_id, health=event.health, reviewed=False)
@@ -427,18 +428,21 @@ def _pursue(organisation: Organisation, objective_id: str, more: int) -> None:
     organisation.pursued[unit] = organisation.pursued.get(unit, 0) + more
 
 
-def _insert(
-    index: MutableMapping[str, tuple[ReadingKey, ...]],
-    key: ReadingKey,
-    entries: Mapping[ReadingKey, Reading] | Mapping[ReadingKey, Missed],
-) -> None:
-    """Where it is effective, after those that are effective then, too; mostly that is the end."""
-    keys, effective_at = index.get(key[0], ()), entries[key].effective_at
-    if not keys or entries[keys[-1]].effective_at <= effective_at:
+def _insert(index: MutableMapping[str, tuple[ReadingKey, ...]], key: ReadingKey) -> None:
+    """Where it is effective, after those that are effective then, too; mostly that is the end.
+
+    It is effective at the end of its period's last day, and days are had without unpacking.
+    """
+    keys, last_day = index.get(key[0], ()), _last_day(key)
+    if not keys or _last_day(keys[-1]) <= last_day:
         index[key[0]] = (*keys, key)
         return
-    place = bisect_right(keys, effective_at, key=lambda each: entries[each].effective_at)
+    place = bisect_right(keys, last_day, key=_last_day)
     index[key[0]] = (*keys[:place], key, *keys[place:])
+
+
+def _last_day(key: ReadingKey) -> date:
+    return days_of_period(key[1])[1]
 
 
 def _periods(policy: Policy) -> tuple[object, ...]:
