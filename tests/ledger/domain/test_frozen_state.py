@@ -154,3 +154,7 @@ def test_the_latest_position_of_a_command_is_found_among_its_answers() -> None:
     answers.forget_oldest()
     answers.remember("c-3", 5)
     assert [held.last_position(each) for each in ("c-1", "c-2", "c-3", "c-4")] == [1, 3, 4, None]
+
+
+def test_where_nothing_was_answered_no_command_is_found() -> None:
+    assert Answers().hold().last_position("c-1") is None
