@@ -8,6 +8,7 @@ import pytest
 from goal_contracts.codec import Recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import json
 from msgspec.structs import replace
 
 from services.cli import sample
@@ -137,6 +138,28 @@ def test_names_that_occur_again_are_one_string() -> None:
     assert all(key[0] is key_result_id for key in state.check_ins)
     [kpi_id] = state.kpis
     assert all(key[0] is kpi_id for key in state.readings)
+
+
+def without_its_last_value(block: bytes) -> bytes:
+    return block[: block.rindex(b"\n", 0, -1) + 1]
+
+
+def test_a_block_that_lacks_a_value_is_not_read() -> None:
+    blocks = [*to_blocks(hold(7, of_all(), versions(RICH)))]
+    for place, block in enumerate(blocks):
+        cut = [*blocks[:place], without_its_last_value(block), *blocks[place + 1 :]]
+        with pytest.raises(ValueError, match=r"^zip\(\) argument 2 is shorter than argument"):
+            from_blocks(7, cut)
+
+
+def test_a_block_that_lacks_part_of_a_key_is_not_read() -> None:
+    [*blocks, last] = to_blocks(hold(7, of_all(), versions(RICH)))
+    head, _, values = last.partition(b"\n")
+    damaged = json.decode(head)
+    del damaged["columns"][2][-1]
+    cut = json.encode(damaged) + b"\n" + values
+    with pytest.raises(ValueError, match=r"^zip\(\) argument 3 is shorter than arguments 1-2$"):
+        from_blocks(7, [*blocks, without_its_last_value(cut)])
 
 
 def test_another_shape_is_told_apart() -> None:
