@@ -106,7 +106,8 @@ def test_all_organisations_and_versions_are_kept(
 ) -> None:
     monkeypatch.setattr(frozen_state, "ENTRIES_MAX", at_once)
     counted = versions(RICH)
-    thawed = from_blocks(7, to_blocks(hold(7, of_all(), counted)))
+    held = hold(7, of_all(), counted)
+    thawed = from_blocks(held.position, to_blocks(held))
     assert thawed == Thawed(7, of_all(), counted)
     assert [*thawed.organisations] == ["acme", "other"]
 
@@ -138,6 +139,24 @@ def test_names_that_occur_again_are_one_string() -> None:
     assert all(key[0] is key_result_id for key in state.check_ins)
     [kpi_id] = state.kpis
     assert all(key[0] is kpi_id for key in state.readings)
+
+
+def test_periods_and_sources_that_occur_again_are_one_string() -> None:
+    state = written_and_read(fold(None, SAMPLE))
+    assert state is not None
+    for column in (1, 2):
+        names = [key[column] for key in state.readings]
+        assert len({id(name) for name in names}) == len(set(names)) < len(names)
+
+
+def test_a_block_holds_so_many_entries_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen_state, "ENTRIES_MAX", 2)
+    sizes = set()
+    for block in to_blocks(hold(7, of_all(), versions(RICH))):
+        head, *values = block.splitlines()
+        if json.decode(head)["field"] != "plain":
+            sizes.add(len(values))
+    assert sizes == {1, 2}
 
 
 def without_its_last_value(block: bytes) -> bytes:
