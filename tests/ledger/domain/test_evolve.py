@@ -1,6 +1,7 @@
 """Folding: every event is known, none is guessed, and where a history is cut does not matter."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -24,6 +25,7 @@ from services.ledger.domain import (
     decide,
     evolve,
     fold,
+    take_over,
 )
 from tests.ledger.domain.scenario import (
     METRIC,
@@ -226,6 +228,40 @@ RICH = (
     )
     .history
 )
+
+
+# An answer is taken over as a whole, so a cut lies where a command ends.
+ENDS = st.sampled_from(
+    [
+        *(each.position for each, after in pairwise(RICH) if each.command_id != after.command_id),
+        len(RICH),
+    ]
+)
+
+
+@given(cut=ENDS)
+def test_what_happened_to_a_fork_has_happened_once_it_is_taken_over(cut: int) -> None:
+    state = whole(RICH[:cut])
+    tried = state.fork()
+    fold(tried, RICH[cut:])
+    assert state == whole(RICH[:cut])
+    take_over(state, tried)
+    assert state == whole(RICH)
+
+
+@given(cuts=st.tuples(ENDS, ENDS).map(sorted))
+def test_a_fork_of_a_fork_stands_on_what_took_that_one_over(cuts: list[int]) -> None:
+    first, second = cuts
+    state = whole(RICH[:first])
+    middle = state.fork()
+    fold(middle, RICH[first:second])
+    top = middle.fork()
+    fold(top, RICH[second:])
+    take_over(state, middle)
+    top.stand_on(state)
+    assert state == whole(RICH[:second])
+    take_over(state, top)
+    assert state == whole(RICH)
 
 
 @given(cut=st.integers(0, len(RICH)))

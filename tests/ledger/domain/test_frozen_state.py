@@ -8,6 +8,7 @@ import pytest
 from goal_contracts.codec import Recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import json
 from msgspec.structs import replace
 
 from services.cli import sample
@@ -105,7 +106,8 @@ def test_all_organisations_and_versions_are_kept(
 ) -> None:
     monkeypatch.setattr(frozen_state, "ENTRIES_MAX", at_once)
     counted = versions(RICH)
-    thawed = from_blocks(7, to_blocks(hold(7, of_all(), counted)))
+    held = hold(7, of_all(), counted)
+    thawed = from_blocks(held.position, to_blocks(held))
     assert thawed == Thawed(7, of_all(), counted)
     assert [*thawed.organisations] == ["acme", "other"]
 
@@ -139,6 +141,46 @@ def test_names_that_occur_again_are_one_string() -> None:
     assert all(key[0] is kpi_id for key in state.readings)
 
 
+def test_periods_and_sources_that_occur_again_are_one_string() -> None:
+    state = written_and_read(fold(None, SAMPLE))
+    assert state is not None
+    for column in (1, 2):
+        names = [key[column] for key in state.readings]
+        assert len({id(name) for name in names}) == len(set(names)) < len(names)
+
+
+def test_a_block_holds_so_many_entries_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen_state, "ENTRIES_MAX", 2)
+    sizes = set()
+    for block in to_blocks(hold(7, of_all(), versions(RICH))):
+        head, *values = block.splitlines()
+        if json.decode(head)["field"] != "plain":
+            sizes.add(len(values))
+    assert sizes == {1, 2}
+
+
+def without_its_last_value(block: bytes) -> bytes:
+    return block[: block.rindex(b"\n", 0, -1) + 1]
+
+
+def test_a_block_that_lacks_a_value_is_not_read() -> None:
+    blocks = [*to_blocks(hold(7, of_all(), versions(RICH)))]
+    for place, block in enumerate(blocks):
+        cut = [*blocks[:place], without_its_last_value(block), *blocks[place + 1 :]]
+        with pytest.raises(ValueError, match=r"^zip\(\) argument 2 is shorter than argument"):
+            from_blocks(7, cut)
+
+
+def test_a_block_that_lacks_part_of_a_key_is_not_read() -> None:
+    [*blocks, last] = to_blocks(hold(7, of_all(), versions(RICH)))
+    head, _, values = last.partition(b"\n")
+    damaged = json.decode(head)
+    del damaged["columns"][2][-1]
+    cut = json.encode(damaged) + b"\n" + values
+    with pytest.raises(ValueError, match=r"^zip\(\) argument 3 is shorter than arguments 1-2$"):
+        from_blocks(7, [*blocks, without_its_last_value(cut)])
+
+
 def test_another_shape_is_told_apart() -> None:
     as_it_is = shape()
     assert "0x" not in as_it_is, "the same in every process"
@@ -154,3 +196,7 @@ def test_the_latest_position_of_a_command_is_found_among_its_answers() -> None:
     answers.forget_oldest()
     answers.remember("c-3", 5)
     assert [held.last_position(each) for each in ("c-1", "c-2", "c-3", "c-4")] == [1, 3, 4, None]
+
+
+def test_where_nothing_was_answered_no_command_is_found() -> None:
+    assert Answers().hold().last_position("c-1") is None

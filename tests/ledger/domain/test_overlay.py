@@ -37,6 +37,12 @@ def test_it_reads_through_as_one_mapping() -> None:
         above["d"]
 
 
+def test_what_is_written_over_another_is_counted_once() -> None:
+    above = Overlay({"a": 1})
+    above["a"], above["b"], above["c"] = 10, 2, 3
+    assert len(above) == 3
+
+
 def test_one_may_lie_on_another_and_later_on_what_lay_below_that() -> None:
     below = {"a": 1}
     middle = Overlay(below)

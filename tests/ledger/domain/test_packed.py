@@ -76,10 +76,18 @@ def test_while_it_is_held_it_goes_on_and_what_was_held_stays_as_it_was() -> None
         packed.release()
 
 
+def test_what_is_written_again_while_it_is_held_is_counted_once() -> None:
+    packed = Packed[str, int](int)
+    packed["one"] = 1
+    packed.hold()
+    packed.update(one=11, two=2, three=3)
+    assert len(packed) == 3
+
+
 def test_it_is_held_by_one_at_a_time() -> None:
     packed = Packed[str, int](int)
     packed.hold()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match=r"^it is being held$"):
         packed.hold()
     packed.release()
     assert packed.hold() == {}

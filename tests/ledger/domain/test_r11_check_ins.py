@@ -150,7 +150,9 @@ def test_an_id_belongs_to_one_key_result() -> None:
 
 def test_an_imported_check_in_keeps_where_it_stood() -> None:
     said = CheckIn(key_result_id="kr", check_in_id="x", value=Decimal(1), provenance="okrs.md:12")
-    assert running().when(said).records(events.CheckedIn).provenance == "okrs.md:12"
+    scenario = running()
+    assert scenario.when(said).records(events.CheckedIn).provenance == "okrs.md:12"
+    scenario.when(said).does_nothing()
 
 
 def test_its_moment_is_kept_in_utc_whatever_zone_it_was_given_in() -> None:
