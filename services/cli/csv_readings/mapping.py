@@ -55,8 +55,9 @@ DISTINCTION_LENGTH = 8
 NUMERATOR, DENOMINATOR = "numerator", "denominator"
 FOLLOWING_MAX = 3
 """What a value may bring about: a computed reading, a change of health, and a review."""
-BATCH = ITEMS_MAX // (1 + FOLLOWING_MAX)
-"""So many values in a command that all it leads to fits into one commit."""
+BATCH = ITEMS_MAX
+BATCH_WITH_MORE = ITEMS_MAX // (1 + FOLLOWING_MAX)
+"""So many values in a command, without and with bands or ratios, that all fits into one commit."""
 POLICY = Policy(missed_readings="off")
 """Of what others publish nothing is missed here: when it has no more, they have stopped."""
 
@@ -78,16 +79,17 @@ class _Published(Struct):
 
     by: str
     at: datetime
+    batch: int
     definitions: list[Fact] = msgspec.field(default_factory=list)
     readings: list[tuple[RecordReading, str]] = msgspec.field(default_factory=list)
     corrections: list[tuple[CorrectReading, str]] = msgspec.field(default_factory=list)
 
     def facts(self) -> Iterator[Fact]:
         yield from self.definitions
-        for readings in _batches(self.readings):
+        for readings in _batches(self.readings, self.batch):
             commands, places = zip(*readings, strict=True)
             yield Fact(self.by, RecordReadings(commands), self.at, places)
-        for corrections in _batches(self.corrections):
+        for corrections in _batches(self.corrections, self.batch):
             changes, places = zip(*corrections, strict=True)
             yield Fact(self.by, CorrectReadings(changes), self.at, places)
 
@@ -193,7 +195,8 @@ class _Mapping:
         return rows is None or cells[rows.column].strip() in rows.only
 
     def publication(self, publication: Publication, file: CsvFile) -> Iterator[Fact]:
-        published = _Published(self.manifest.actor, publication.published_at)
+        batch = BATCH_WITH_MORE if self.bands or self.manifest.ratio else BATCH
+        published = _Published(self.manifest.actor, publication.published_at, batch)
         if not self.units:
             settings = self.manifest.unit
             self.units[""] = settings.id
@@ -442,7 +445,7 @@ def _slug(*parts: str) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", plain.decode()))
 
 
-def _batches(items: list[Item]) -> Iterator[list[Item]]:
+def _batches(items: list[Item], size: int) -> Iterator[list[Item]]:
     rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
+    while batch := list(islice(rest, size)):
         yield batch
