@@ -70,6 +70,9 @@ AT_LEAST_WAIT_S: Final = 10.0
 ANSWER_BYTES_MAX: Final = 900_000
 """A little less than what a server takes in one message."""
 AT_ONCE_MAX: Final = 4
+WAITING_MAX: Final = 128
+"""So many questions may wait for a position at once: half of what the service takes, so that those
+which wait for nothing find room."""
 """Questions worked on at the same time; more of them wait their turn."""
 
 Why = Literal["malformed", "unknown_query", "not_found", "not_yet", "unreadable_log"]
@@ -109,6 +112,7 @@ class Questions:
         self._feed = feed
         self._engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
+        self._waiting = 0
 
     def close(self) -> None:
         """After the last question was answered."""
@@ -142,9 +146,13 @@ class Questions:
     async def _wait_for(self, query: Query) -> None:
         # Who names a later position as a moment is told at once; to wait is asked for by name.
         position = max(query.at_least, *map(_position_in, _moments(query)), 0)
-        waits_s = AT_LEAST_WAIT_S if position == query.at_least else 0
-        if await self._feed.reaches(position, waits_s):
-            return
+        may_wait = position == query.at_least and self._waiting < WAITING_MAX
+        self._waiting += 1
+        try:
+            if await self._feed.reaches(position, AT_LEAST_WAIT_S if may_wait else 0):
+                return
+        finally:
+            self._waiting -= 1
         so_far = f"the views have read the log up to position {self._feed.position}"
         if self._feed.stopped_by is not None:
             raise CannotAnswer(

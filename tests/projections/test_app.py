@@ -119,6 +119,21 @@ async def test_who_just_wrote_waits_for_the_views(
     assert (await asked).reflects.position == len(log)
 
 
+async def test_questions_that_wait_for_the_far_future_leave_room_for_the_others(
+    ready: Service, nats_client: Client, organisation_id: str, log: Log
+) -> None:
+    far = [
+        asyncio.create_task(ask(nats_client, organisation_id, AsOf(at_least=len(log) + 1_000)))
+        for _ in range(300)
+    ]
+    async with asyncio.timeout(QUERY_SECONDS / 3):
+        goals = await ask(nats_client, organisation_id, AsOf())
+    assert isinstance(goals, Goals)
+    assert not all(task.done() for task in far)
+    refused = await asyncio.gather(*far)
+    assert {each.reason for each in refused if isinstance(each, QueryRefused)} == {"not_yet"}
+
+
 @pytest.mark.parametrize(
     ("name", "payload", "reason"),
     [
