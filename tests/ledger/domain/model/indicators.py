@@ -404,7 +404,7 @@ def surely_due(world: World, now: datetime) -> set[tuple[str, str]]:
         first, last = calendar(frequency, defined_on + timedelta(days=1))
         while last + grace < world.today(now):
             period = f"{first}/{last}"
-            is_awaited = first > defined_on and last >= world.awaited_from
+            is_awaited = first > defined_on and last > world.awaited_from
             if is_awaited and all(period != each for each, _ in known):
                 due.add((kpi_id, period))
             first, last = calendar(frequency, last + timedelta(days=1))

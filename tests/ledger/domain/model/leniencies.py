@@ -131,8 +131,8 @@ ADOPTED = (
     "What a cycle came to is written in steps of 0.01.",
     "In grading structure and words are fixed; in a reopened cycle they are free again.",
     "A draft may be dropped whatever is locked.",
-    "No missed reading is due while an import runs, nor later one that was over by its end.",
-    "None is due either that was over when missed readings began to be recorded again.",
+    "No missed reading is due while an import runs, nor later one that ended by the day of its end.",
+    "None is due either that ended by the day on which missed readings began to be recorded again.",
 )
 """Where the rules are silent and the ledger always does the same, the model holds it to that: a
 change of these is found, but that they are right nobody has judged.
