@@ -131,7 +131,7 @@ ADOPTED = (
     "What a cycle came to is written in steps of 0.01.",
     "In grading structure and words are fixed; in a reopened cycle they are free again.",
     "A draft may be dropped whatever is locked.",
-    "No missed reading is due while an import runs, nor later one that ended by the day of its end.",
+    "No missed reading is due while an import runs, nor later one that ended by that day.",
     "None is due either that ended by the day on which missed readings began to be recorded again.",
 )
 """Where the rules are silent and the ledger always does the same, the model holds it to that: a
