@@ -47,7 +47,7 @@ DECIDED_AT_ONCE_MAX: Final = 16
 IN_TURN_MAX: Final = 5
 """So many events, each a command of its own, are appended one after the other: that is one fsync
 each, where a batch of any size is five on a single server."""
-CONFLICT_RETRIES_MAX: Final = 500
+CONFLICT_RETRIES_MAX: Final = 50
 FAULT_RETRIES_MAX: Final = 50
 FAULT_PAUSE_FIRST_S: Final = 0.05
 FAULT_PAUSE_MAX_S: Final = 2.0

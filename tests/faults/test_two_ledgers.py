@@ -64,4 +64,7 @@ async def test_every_acknowledged_command_is_in_the_log_once_and_no_rule_is_brok
     fenced = [line for lines in by_ledger for line in lines if line["event"] == "writer_fenced"]
     assert fenced
     assert all("another writer" in line["why"] for line in fenced)
-    assert not [line for lines in by_ledger for line in lines if line["event"] == "not_answered"]
+    # Without a lease one may be late again and again; it gives up, and the other has answered.
+    for lines in by_ledger:
+        events = {line["event"] for line in lines}
+        assert "not_answered" not in events or "writer_gave_up" in events
