@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 CLIENTS: Final = 64
 LEDGERS: Final = 3
 PAUSE_MAX_S: Final = 3.0
-"""What is promised; the short tests run beside anything, and only see to it that there is an end."""
+"""What is promised; the short tests run beside anything, and only see that there is an end."""
 PAUSE_ANYWHERE_MAX_S: Final = 15.0
 THINKING_MAX_S: Final = 0.3
 
