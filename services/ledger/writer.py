@@ -225,8 +225,7 @@ class Writer:
         if stage.is_full or not self._waiting:
             await self._wake.wait()
             return
-        # After a conflict only one: the less is sent, the likelier it is there first.
-        for _ in range(1 if self._retries else DECIDED_AT_ONCE_MAX):
+        for _ in range(DECIDED_AT_ONCE_MAX):
             if not self._waiting or not stage.decide(self._waiting[0]):
                 break
             self._waiting.popleft()

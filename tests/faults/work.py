@@ -15,7 +15,7 @@ from goal_contracts.codec import CommandMessage
 from goal_contracts.commands import Command
 from goal_contracts.measures import Metric
 from goal_contracts.policy import Policy
-from goal_contracts.replies import Accepted, Refused, Reply
+from goal_contracts.replies import Accepted, Reason, Refused, Reply
 from msgspec.structs import replace
 
 from services.cli.client import Client
@@ -104,6 +104,8 @@ class Work:
         if self._chance.random() < 0.1:
             # Another ledger may get it this time: it has to know the first answer all the same.
             again, _ = await self._answer_to(client, message)
+            if isinstance(again, Refused) and again.reason is Reason.OVERLOADED:
+                return took_s  # one that is late again and again takes no more in
             if reply.events:
                 # Advice comes once, with the decision; a repeated id is not decided again.
                 assert again == replace(reply, warnings=())
