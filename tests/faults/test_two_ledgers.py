@@ -47,7 +47,7 @@ async def test_every_acknowledged_command_is_in_the_log_once_and_no_rule_is_brok
     await eventually(
         lambda: all(ledgers.has_logged(each, "ledger_writes") for each in BOTH), timeout_s=30
     )
-    work = Work(own_nats_server.url, random.Random(int(seconds)))
+    work = Work(own_nats_server.url, random.Random(int(seconds)), may_be_overloaded=True)
     await work.prepare()
     until = time.monotonic() + seconds
     await work.go_on_until(lambda: time.monotonic() > until, clients=CLIENTS)
