@@ -269,16 +269,14 @@ class _Asked:
         goal, where = schema.goal.c, []
         match kind:
             case "kpi":
-                if "kpi" in filters:
-                    where = [goal.goal_id == filters["kpi"]]
                 unit_ids = self._units_below(filters["unit"], seen) if "unit" in filters else None
                 return self._reader.kpis(
                     self._organisation_id,
                     seen.known,
                     seen.structure,
-                    *where,
                     after=after[2],
                     unit_ids=unit_ids,
+                    kpi_ids=[filters["kpi"]] if "kpi" in filters else None,
                 )
             case "unit" if "unit" in filters:
                 unit_ids = self._units_below(filters["unit"], seen)
