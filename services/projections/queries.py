@@ -180,6 +180,7 @@ class _Asked:
         self._organisation_id = organisation_id
         self._now = now
         self._position = position
+        self._organisations: dict[int, OrganisationState | None] = {}
 
     def answer(self, query: Query, limit: int) -> Answer:
         try:
@@ -518,11 +519,13 @@ class _Asked:
         return state
 
     def _organisation_at(self, position: int) -> OrganisationState | None:
-        states = self._reader.states(
-            self._organisation_id, "organisation", [self._organisation_id], position
-        )
-        state = states.get(self._organisation_id)
-        return state if isinstance(state, OrganisationState) else None
+        if position not in self._organisations:
+            states = self._reader.states(
+                self._organisation_id, "organisation", [self._organisation_id], position
+            )
+            state = states.get(self._organisation_id)
+            self._organisations[position] = state if isinstance(state, OrganisationState) else None
+        return self._organisations[position]
 
     def _organisation_card(self, seen: Vantage) -> OrganisationCard | None:
         state = self._organisation_at(seen.structure)
