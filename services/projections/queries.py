@@ -181,6 +181,7 @@ class _Asked:
         self._now = now
         self._position = position
         self._organisations: dict[int, OrganisationState | None] = {}
+        self._below: dict[tuple[str, int], frozenset[str]] = {}
 
     def answer(self, query: Query, limit: int) -> Answer:
         try:
@@ -337,6 +338,12 @@ class _Asked:
 
     def _units_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
         """A unit and all below it, as the tree stood."""
+        key = unit_id, seen.structure
+        if key not in self._below:
+            self._below[key] = self._tree_below(unit_id, seen)
+        return self._below[key]
+
+    def _tree_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
         children: dict[str, list[str]] = defaultdict(list)
         units = self._reader.goals(self._organisation_id, "unit", seen.structure)
         for goal in units:
