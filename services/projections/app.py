@@ -44,6 +44,10 @@ class Settings(Struct, frozen=True):
     stream: str = subjects.STREAM
 
 
+GARBAGE_THRESHOLDS: Final = (20_000, 50, 1_000)
+"""What is read in stays, as rows or in memory: to look through it for garbage again and again was
+a third of what projecting an event cost."""
+
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
     """Follow the log and answer questions until told to stop; `on_ready` once they are taken.
 

@@ -7,6 +7,7 @@ and compare alike everywhere; JSON is kept as the bytes it came in.
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -35,6 +36,7 @@ Words = Text().with_variant(Text(collation="C"), "postgresql")
 """Text in the order of its code points, as SQLite has it: orders and cursors are the same."""
 
 
+@lru_cache(maxsize=4_096)  # the rows of an event all bear the same ones
 def microseconds(at: datetime) -> int:
     """An instant as it is stored."""
     return (at - _EPOCH) // _MICROSECOND
