@@ -6,6 +6,7 @@ connection. A question is a task of its own: one that waits for a position holds
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -33,6 +34,8 @@ DRAIN_S: Final = 12.0
 AT_ONCE_MAX: Final = 256
 """Questions taken and not yet answered; the rest wait at the connection."""
 
+GARBAGE_THRESHOLDS: Final = (20_000, 50, 1_000)
+
 log = structlog.get_logger()
 
 
@@ -44,15 +47,12 @@ class Settings(Struct, frozen=True):
     stream: str = subjects.STREAM
 
 
-GARBAGE_THRESHOLDS: Final = (20_000, 50, 1_000)
-"""What is read in stays, as rows or in memory: to look through it for garbage again and again was
-a third of what projecting an event cost."""
-
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
     """Follow the log and answer questions until told to stop; `on_ready` once they are taken.
 
     A log that cannot be read on does not end the service: what is known is still answered.
     """
+    collect_garbage_seldom()
     store = await asyncio.to_thread(
         lambda: ViewStore(open_engine(settings.database), settings.stream)
     )
@@ -181,6 +181,14 @@ class Projections:
             raise
         except nats.errors.Error as error:
             log.warning("reply_lost", subject=message.subject, why=str(error))
+
+
+def collect_garbage_seldom() -> None:
+    """What is read in stays for a while, as rows and in memory.
+
+    To look through it for garbage again and again was a third of what projecting an event cost.
+    """
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 async def _undecoded(message: StreamMessage[Msg]) -> StreamMessage[Msg]:

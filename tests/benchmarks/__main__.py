@@ -16,8 +16,10 @@ import structlog
 from rich.console import Console
 
 from tests.benchmarks import (
+    bench_asof,
     bench_cluster,
     bench_commands,
+    bench_feed,
     bench_growth,
     bench_loading,
     bench_peers,
@@ -36,6 +38,8 @@ PARTS: Final[Mapping[str, Callable[[Workplace], Part]]] = {
         bench_readings,
         bench_loading,
         bench_growth,
+        bench_asof,
+        bench_feed,
         bench_cluster,
     )
 }
