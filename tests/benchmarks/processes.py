@@ -86,8 +86,6 @@ def umadb(home: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def postgresql(home: Path) -> Iterator[str]:
     """PostgreSQL from the system, every commit on disk; its port on this machine."""
-    if find_spec("psycopg_pool") is None:
-        raise NotInstalled(f"the package psycopg is absent; {HOW_TO_INSTALL}")
     programs = _postgresql_programs()
     home.mkdir(parents=True)
     # PostgreSQL refuses to run as root, and needs its way to the directory.
