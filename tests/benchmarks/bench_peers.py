@@ -118,9 +118,7 @@ def _sqlite(place: Path) -> Iterator[str]:
 @contextmanager
 def _postgresql(place: Path) -> Iterator[str]:
     if find_spec("psycopg_pool") is None:
-        raise NotInstalled(
-            f"the package psycopg_pool is absent; {processes.HOW_TO_INSTALL}"
-        )
+        raise NotInstalled(f"the package psycopg_pool is absent; {processes.HOW_TO_INSTALL}")
     with processes.postgresql(place) as port:
         yield port
 

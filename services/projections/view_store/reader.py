@@ -279,8 +279,8 @@ class Reader:
             )
             kpi_ids = {row[0] for row in rows}
         if kpi_ids is not None:
-            rows = sorted(_KPIS_BY_ID.rows(self._connection, kpi_ids, **bounds))
-            yield from _kpis((row for row in rows if row[0] > after), unit_ids)
+            of_ids = sorted(_KPIS_BY_ID.rows(self._connection, kpi_ids, **bounds))
+            yield from _kpis((row for row in of_ids if row[0] > after), unit_ids)
             return
         more = True
         while more:

@@ -50,26 +50,25 @@ def change_rows(
     if before is not after and after is not None:
         differences += _compared(before, after, recorded.kind)
     # By place: there are several of these for most events, and by name they take twice as long.
-    thing = recorded.organisation_id, recorded.kind, recorded.goal_id, recorded.position
     name = recorded.type
-    circumstances = (
-        recorded.actor,
-        recorded.on_behalf_of,
-        recorded.recorded_at,
-        recorded.known_at,
-        recorded.effective_at,
-        recorded.reason,
-        recorded.provenance,
-    )
     return [
         ChangeRow(
-            *thing,
+            recorded.organisation_id,
+            recorded.kind,
+            recorded.goal_id,
+            recorded.position,
             ordinal,
             name,
             field,
             None if was is None else _encoder.encode(was),
             None if now is None else _encoder.encode(now),
-            *circumstances,
+            recorded.actor,
+            recorded.on_behalf_of,
+            recorded.recorded_at,
+            recorded.known_at,
+            recorded.effective_at,
+            recorded.reason,
+            recorded.provenance,
         )
         for ordinal, (field, was, now) in enumerate(differences or [("", None, None)])
     ]
