@@ -14,7 +14,7 @@ from sqlalchemy import BindParameter, Connection, Select, bindparam
 
 from services.projections.view_store import schema
 
-LENGTHS: Final = (1, 8, 64, 512)
+LENGTHS: Final = (1, 4, 16, 64, 256)
 """How many values a list has in a text; a shorter one is filled up with its last."""
 
 Row = tuple[Any, ...]
