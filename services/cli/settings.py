@@ -22,7 +22,7 @@ ORGANISATION: Final = "acme"
 DATA: Final = Path(".goal-ledger")
 DEMO_DATA: Final = Path(".goal-ledger-demo")
 SERVER_FILE: Final = "server.json"
-VIEWS_FILE: Final = "views.sqlite"
+DATABASE_FILE: Final = "projections.sqlite"
 ACTOR_LENGTH_MAX: Final = 64
 SETTINGS: Final = (
     "org",
@@ -88,7 +88,7 @@ def find_server(data: Path | None) -> str:
 
 def embedded_database(directory: Path) -> str:
     """The address of the database that is a file there."""
-    return f"sqlite:///{directory / VIEWS_FILE}"
+    return f"sqlite:///{directory / DATABASE_FILE}"
 
 
 def read_server_file(data: Path) -> RunningServer | None:
