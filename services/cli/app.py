@@ -19,6 +19,7 @@ from services.cli.import_readings import readings as import_readings
 from services.cli.policy import change as policy_set
 from services.cli.policy import show as policy_show
 from services.cli.readings import readings
+from services.cli.rebuild import rebuild
 from services.cli.replay import replay
 from services.cli.report import report
 from services.cli.service import ledger, projections
@@ -93,6 +94,7 @@ for subcommand in (
     export,
     ledger,
     projections,
+    rebuild,
 ):
     app.add_command(subcommand)
 

@@ -74,11 +74,16 @@ def default_actor() -> str:
 
 def find_server(data: Path | None) -> str:
     """The address of the system that runs on a data directory; Unreachable if none does."""
+    return find_system(data)[1]
+
+
+def find_system(data: Path | None) -> tuple[Path, str]:
+    """The data directory of a system that runs, and its address; Unreachable if none does."""
     places = (data,) if data is not None else (DATA, DEMO_DATA)
     for place in places:
         running = read_server_file(place)
         if running is not None and _is_alive(running.pid):
-            return running.url
+            return place, running.url
     looked = " or ".join(f"{place}/" for place in places)
     raise Unreachable(
         f"no system runs on {looked}; start one with `goal-ledger up`, "
@@ -86,9 +91,14 @@ def find_server(data: Path | None) -> str:
     )
 
 
+def database_file(directory: Path) -> Path:
+    """The embedded database that is kept there."""
+    return directory / DATABASE_FILE
+
+
 def embedded_database(directory: Path) -> str:
     """The address of the database that is a file there."""
-    return f"sqlite:///{directory / DATABASE_FILE}"
+    return f"sqlite:///{database_file(directory)}"
 
 
 def read_server_file(data: Path) -> RunningServer | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+import nats
 import nats.errors
 import structlog
 from faststream import FastStream, StreamMessage
@@ -23,8 +24,13 @@ from nats.aio.msg import Msg
 
 from services.projections.metrics import Metrics, Status
 from services.projections.queries import Questions
+from services.projections.rebuilding import CannotRebuild, Rebuilt
+from services.projections.rebuilding import rebuild as make_anew
 from services.projections.succession import Views
-from services.projections.view_store.generations import Generations
+from services.projections.view_store.engines import NotADatabase
+from services.projections.view_store.generations import Generations, Superseded
+from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
+from services.projections.view_store.store import StoreUnavailable
 from services.stream_reader import JetStreamError, stream_info
 
 QUEUE: Final = "projections"
@@ -33,6 +39,16 @@ DRAIN_S: Final = 12.0
 """A little more than a question may wait for its position."""
 AT_ONCE_MAX: Final = 256
 """Questions taken and not yet answered; the rest wait at the connection."""
+
+CANNOT_REBUILD: Final = (
+    CannotRebuild,
+    NewerSchema,
+    NotADatabase,
+    NotAViewDatabase,
+    StoreUnavailable,
+    Superseded,
+)
+"""Why `rebuild` may end without a new generation that answers."""
 
 log = structlog.get_logger()
 
@@ -92,6 +108,26 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         await app.run()
         service.raise_failure()
     finally:
+        generations.close()
+
+
+async def rebuild(
+    settings: Settings, on_progress: Callable[[int], None] = lambda _more: None
+) -> Rebuilt:
+    """Make the views anew beside those that answer, which then give way: see rebuilding.
+
+    The service may run meanwhile. `on_progress` hears how many events more are in.
+    """
+    generations = await asyncio.to_thread(Generations, settings.database)
+    client = await nats.connect(
+        settings.server_url, name="rebuild", max_reconnect_attempts=-1, reconnect_time_wait=1
+    )
+    try:
+        return await make_anew(
+            client, settings.stream, generations, Metrics(), on_progress=on_progress
+        )
+    finally:
+        await client.close()
         generations.close()
 
 

@@ -51,13 +51,13 @@ async def rebuild(
     generations: Generations,
     metrics: Metrics,
     *,
-    on_progress: Callable[[int, int], None] = lambda _position, _last: None,
+    on_progress: Callable[[int], None] = lambda _more: None,
     pace: Pace = USUAL_PACE,
 ) -> Rebuilt:
-    """Take over when the end of the log is reached; server and database are waited for.
+    """Take over when the end of the log is reached; the nats-server is waited for.
 
-    `on_progress` hears the position and how far the log went at the start. Raises CannotRebuild,
-    and Superseded if another release began one of its own meanwhile.
+    `on_progress` hears how many events more are in. Raises CannotRebuild, Superseded if another
+    release began one of its own meanwhile, and StoreUnavailable.
     """
     for _ in range(BEGINNINGS_MAX):
         last = await _end_of(client, stream)
@@ -66,10 +66,10 @@ async def rebuild(
         feed = Feed(client, stream, store, pace, metrics)
         following = asyncio.create_task(feed.run(), name="rebuilding")
         try:
-            on_progress(feed.position, last)
             while feed.position < last and feed.stopped_by is None:
+                before = feed.position
                 await moves(feed, following)
-                on_progress(feed.position, last)
+                on_progress(feed.position - before)
             if last >= feed.position and not isinstance(feed.stopped_by, AnotherLog):
                 return await _take_over(client, stream, generations, coming, feed, following)
         finally:
