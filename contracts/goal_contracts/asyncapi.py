@@ -83,10 +83,11 @@ _TRAITS: Final[Part] = {
 }
 """What all messages of a family have in common."""
 
-_LIVE_HEADERS: Final[Part] = {
+HEADERS: Final[Part] = {
     "type": "object",
-    "description": "Set by the server when it sends on what is stored.",
+    "description": "The content type, and in the live tail what the server says of the stored one.",
     "properties": {
+        "content-type": {"const": codec.CONTENT_TYPE},
         "Nats-Stream": {"type": "string", "description": "The stream it is stored in."},
         "Nats-Subject": {"type": "string", "description": "The subject it is stored under."},
         "Nats-Sequence": {
@@ -194,7 +195,7 @@ def _message(message: Message, walk: SchemaWalk) -> Part:
         "traits": [{"$ref": f"#/components/messageTraits/{message.family}"}],
         "x-json-schema": f"schemas/{message.path}",
     }
-    return described | ({"headers": _LIVE_HEADERS} if message.family == "event" else {})
+    return described | ({"headers": HEADERS} if message.family == "event" else {})
 
 
 def _named(message: Message) -> Part:

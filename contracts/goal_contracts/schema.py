@@ -43,7 +43,8 @@ _PLAIN: Final[dict[type[described.Type], Schema]] = {
 class SchemaWalk:
     """Schemas of several messages that share their definitions.
 
-    `closed`: no object may have a field that is not described, as in what others write to us.
+    `closed`: what others write to us. No object may have a field that is not described there, and
+    a decimal may be a JSON number, too; we write them as text, so that nobody loses a digit.
     `refer` gives the reference to a definition by its name.
     """
 
@@ -82,6 +83,8 @@ class SchemaWalk:
                 return {"type": "array", "items": items, "minItems": count, "maxItems": count}
             case described.StructType():
                 return self._defined(info.cls, lambda: self._struct(info))
+            case described.DecimalType() if self._closed:
+                return {"anyOf": [dict(_PLAIN[described.DecimalType]), {"type": "number"}]}
             case _ if type(info) in _PLAIN:
                 return dict(_PLAIN[type(info)])
             case _:
