@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from goal_contracts.commands import COMMANDS, Command
 from goal_contracts.events import EVENTS, Event
-from goal_contracts.fields import NUMBER, Id, Instant, Provenance
+from goal_contracts.fields import LINE, NUMBER, Id, Instant, Provenance
 from goal_contracts.replies import Reason, Refusal, Reply
 from goal_contracts.upcasting import UPCASTERS, upcast, version_of
 
@@ -100,7 +100,7 @@ class CloudEvent(Struct, Generic[Data], frozen=True, omit_defaults=True, gc=Fals
     correlationid: str | None = None
     """What the sender of the command ties together with it."""
     reason: str | None = None
-    """Why, in the words of who did it; the data has it, too."""
+    """Why, in the words of who did it, if it is one line; the data has it in any case."""
     provenance: str | None = None
     """Where an imported fact stands: file, row and digest."""
 
@@ -197,7 +197,8 @@ def encode_event(recorded: Recorded) -> bytes:
             data=recorded.event,
             onbehalfof=recorded.on_behalf_of,
             correlationid=recorded.correlation_id,
-            reason=recorded.reason,
+            # An attribute of a CloudEvent has one line; a longer reason stands in the data alone.
+            reason=recorded.reason if LINE.match(recorded.reason or "") else None,
             provenance=recorded.provenance,
         )
     )
@@ -209,6 +210,7 @@ def decode_event(position: int, payload: bytes) -> Recorded:
         envelope = _envelope.decode(payload)
         known = _events.get(envelope.type)
         kind, _, goal_id = envelope.subject.partition("/")
+        event = known.decode(envelope.data) if known else _older_or_unrecognised(envelope)
         return Recorded(
             position=position,
             event_id=envelope.id,
@@ -220,10 +222,10 @@ def decode_event(position: int, payload: bytes) -> Recorded:
             effective_at=envelope.effectiveat,
             actor=envelope.actor,
             command_id=envelope.commandid,
-            event=known.decode(envelope.data) if known else _older_or_unrecognised(envelope),
+            event=event,
             on_behalf_of=envelope.onbehalfof,
             correlation_id=envelope.correlationid,
-            reason=envelope.reason,
+            reason=envelope.reason or getattr(event, "reason", None),
             provenance=envelope.provenance,
         )
     except (msgspec.MsgspecError, RecursionError, LookupError) as error:

@@ -20,6 +20,7 @@ NUMBER = re.compile(NUMBER_PATTERN)
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Chosen by the caller.")]
 LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$(?!\n)"
 """No control characters: what one line shows is what it says."""
+LINE = re.compile(LINE_PATTERN)
 TEXT_PATTERN = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
 """Newlines and tabs are the only control characters."""
 
