@@ -178,17 +178,19 @@ class _Comparison:
             self._under_way.add(pair)
         for each in _alternatives(right, self._right):
             for other in _alternatives(left, self._left):
-                if _tag(each) != _tag(other):
-                    continue
-                here, there = other.get("properties"), each.get("properties")
-                for name in there or {} if here is not None else {}:
-                    if name not in here:
-                        yield f"{where}.{name} is gone"
-                    else:
-                        yield from self.missing(here[name], there[name], f"{where}.{name}")
-                if "items" in each and "items" in other:
-                    yield from self.missing(other["items"], each["items"], f"{where}[]")
+                if _tag(each) == _tag(other) and _types(each) == _types(other):
+                    yield from self._missing_from_one(other, each, where)
         self._under_way.discard(pair)
+
+    def _missing_from_one(self, left: Schema, right: Schema, where: str) -> Iterator[str]:
+        here = left.get("properties", {})
+        for name, schema in right.get("properties", {}).items():
+            if name in here:
+                yield from self.missing(here[name], schema, f"{where}.{name}")
+            else:
+                yield f"{where}.{name} is gone"
+        if "items" in left and "items" in right:
+            yield from self.missing(left["items"], right["items"], f"{where}[]")
 
     def _one(self, left: Schema, right: Schema, where: str) -> Iterator[str]:
         """The same where neither is a choice."""

@@ -111,7 +111,7 @@ def answer_to(query: str) -> str:
     """The name of the answer to a query, as that answer's docstring says it; ValueError without."""
     for answer in Answer.__args__:
         if re.match(rf"The answer to {query}\b", said_of(answer)):
-            return answer.__name__
+            return str(answer.__name__)
     raise ValueError(f"no answer says of itself that it is the answer to {query}")
 
 

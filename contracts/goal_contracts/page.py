@@ -43,6 +43,8 @@ dt { color: var(--soft) } dd { margin: 0; min-width: 0 }
 @media (max-width: 36rem) { dl { grid-template-columns: 1fr } dd { margin-bottom: .35rem } }
 """
 
+_PLAIN_WORDS: Final = {"string": "text", "integer": "whole number", "null": "nothing"}
+
 _FAMILIES: Final = {
     "event": ("Events", "What happened. Each is stored for ever and then sent on."),
     "command": ("Commands", "What may be asked of the ledger, under an id of one's own choice."),
@@ -230,13 +232,11 @@ def _kind(field: Schema) -> str:
         case {"type": "array", "items": items}:
             return f"list of {_kind(items)}"
         case {"type": "string", "format": named}:
-            return {"date": "day", "date-time": "moment"}.get(named, named)
+            return {"date": "day", "date-time": "moment"}.get(named, str(named))
         case {"type": "string", "pattern": pattern} if "[eE]" in pattern:
             return "decimal, as text"
         case {"type": named}:
-            return {"string": "text", "integer": "whole number", "null": "nothing"}.get(
-                named, named
-            )
+            return _PLAIN_WORDS.get(named, str(named))
         case _:
             return "any JSON"
 

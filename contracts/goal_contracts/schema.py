@@ -9,7 +9,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable
-from enum import EnumMeta
+from enum import Enum, EnumMeta
 from functools import cache
 from typing import Any, Final, get_origin
 
@@ -180,7 +180,8 @@ def _name(kind: type) -> str:
 
 
 def _enumeration(kind: EnumMeta) -> Schema:
-    values = [each.value for each in kind.__members__.values()]
+    members: dict[str, Enum] = dict(kind.__members__)
+    values = [each.value for each in members.values()]
     return {"title": kind.__name__, "description": said_of(kind), "type": "string", "enum": values}
 
 

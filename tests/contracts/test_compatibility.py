@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from goal_contracts import __version__, compatibility, messages, publish
-from goal_contracts.compatibility import Break, binding, breaks
+from goal_contracts.compatibility import Break, Broken, binding, breaks
 from goal_contracts.schema import Schema
 
 SCHEMAS = messages.schemas()
@@ -156,7 +156,7 @@ def test_a_closed_list_grows_for_writers_only_and_shrinks_for_nobody_who_writes(
     path: str, known: list[str], broken: list[tuple[str, str]]
 ) -> None:
     before, after = changed(path)
-    status = {"type": "string", "enum": known}
+    status: Schema = {"type": "string", "enum": known}
     if path.startswith("commands"):
         status = {"anyOf": [status, {"type": "null"}]}
     data(after)["properties"]["status"] = status
@@ -191,7 +191,12 @@ def test_a_measure_that_is_no_longer_taken_breaks_a_writer_and_a_new_one_a_reade
 
 
 def test_a_renamed_message_is_one_that_is_gone() -> None:
-    for path, whom in ((EVENT, "a reader"), (REPLY, "a reader"), (COMMAND, "a writer")):
+    broken: list[tuple[str, Broken]] = [
+        (EVENT, "a reader"),
+        (REPLY, "a reader"),
+        (COMMAND, "a writer"),
+    ]
+    for path, whom in broken:
         renamed = {path.replace(".json", "Renamed.json"): SCHEMAS[path]}
         assert breaks({path: SCHEMAS[path]}, renamed) == [Break(path, whom, "it is gone")]
 
