@@ -197,7 +197,6 @@ def encode_event(recorded: Recorded) -> bytes:
             data=recorded.event,
             onbehalfof=recorded.on_behalf_of,
             correlationid=recorded.correlation_id,
-            # An attribute of a CloudEvent has one line; a longer reason stands in the data alone.
             reason=recorded.reason if LINE.match(recorded.reason or "") else None,
             provenance=recorded.provenance,
         )
@@ -225,12 +224,18 @@ def decode_event(position: int, payload: bytes) -> Recorded:
             event=event,
             on_behalf_of=envelope.onbehalfof,
             correlation_id=envelope.correlationid,
-            reason=envelope.reason or getattr(event, "reason", None),
+            reason=envelope.reason or _reason_of_lines(event),
             provenance=envelope.provenance,
         )
     except (msgspec.MsgspecError, RecursionError, LookupError) as error:
         message = f"the event at position {position} cannot be read: {error}"
         raise UndecodableEvent(message) from error
+
+
+def _reason_of_lines(event: Event | Unrecognised) -> str | None:
+    """A reason of several lines, which no CloudEvents attribute has: it stands in the data alone."""
+    reason: str | None = getattr(event, "reason", None)
+    return None if reason is None or LINE.match(reason) else reason
 
 
 def _older_or_unrecognised(envelope: CloudEvent[Raw]) -> Event | Unrecognised:
