@@ -34,6 +34,11 @@ def query(organisation_id: str, name: str) -> str:
     return f"goals.query.{organisation_id}.{name}"
 
 
+def is_for_replies(subject: str) -> bool:
+    """Whether a reply may go there: whoever asks names it, and might name a subject of ours."""
+    return bool(subject) and not subject.startswith("goals.")
+
+
 def parse_command(subject: str) -> tuple[str, str, str]:
     """Organisation, actor and command name; ValueError for any other subject."""
     _, _, organisation_id, actor, name = _tokens(subject, "command", 5)
