@@ -40,24 +40,32 @@ STREAM: Final[Part] = {
 }
 """What a reader may rely on of the stream, in the server's own words; it is never trimmed."""
 
+JETSTREAM_API: Final = "$JS.goals.API"
+"""JetStream as an organisation's account has it; to a client's library, the domain `goals`."""
+
 _CONSUMERS: Final[Part] = {
-    "kind": "pull, with a filter on the subjects one wants",
-    "config": {"ack_policy": "none", "deliver_policy": "by_start_sequence"},
-    "position": "the stream sequence, 1, 2, 3 ... without a gap; keep it with what you derive",
+    "api_prefix": JETSTREAM_API,
+    "name": "one that the server's settings name for the user",
+    "config": {
+        "filter_subject": subjects.LEDGER.removesuffix(">") + "{organisation}.>",
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": "the position after the last one kept; 1, from the beginning",
+        "ack_policy": "none, where the position is kept with what is derived; else explicit",
+    },
+    "kind": "pull",
+    "position": "the stream sequence of a message",
     "delivery": "in order, at least once: whoever keeps the position can pass over what it has",
-    "start": "the event after the last position kept; 1, the beginning of the ledger",
-    "gap": "without a filter, a sequence that is left out is a fault to be reported, never skipped",
+    "gaps": "positions between two events of an organisation belong to others; the stream itself"
+    " leaves none out",
 }
 
 _SECURITY: Final[Part] = {
-    "user": {
-        "type": "userPassword",
-        "description": "A user of the NATS server. Its permissions make the actor in a command's "
-        "subject true, and decide whose events it may read.",
-    },
-    "certificate": {
-        "type": "X509",
-        "description": "A TLS client certificate that the NATS server maps to a user.",
+    "nkey": {
+        "type": "asymmetricEncryption",
+        "description": "An nkey (Ed25519) of NATS: the seed stays with the client, the public key "
+        "is in the server's settings, which make the actor of a command true and keep "
+        "organisations apart. Replies come to inboxes below `_INBOX_` and the public key: tell "
+        "the client's library that prefix.",
     },
 }
 

@@ -233,7 +233,7 @@ def decode_event(position: int, payload: bytes) -> Recorded:
 
 
 def _reason_of_lines(event: Event | Unrecognised) -> str | None:
-    """A reason of several lines, which no CloudEvents attribute has: it stands in the data alone."""
+    """A reason of several lines, which no CloudEvents attribute has; the data has it alone."""
     reason: str | None = getattr(event, "reason", None)
     return None if reason is None or LINE.match(reason) else reason
 
