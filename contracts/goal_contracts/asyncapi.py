@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 from goal_contracts import __version__, codec, subjects
 from goal_contracts.fields import Kind
 from goal_contracts.messages import (
+    GOAL_KINDS,
     Family,
     Message,
     answer_to,
@@ -245,11 +246,14 @@ def _channels(all_messages: tuple[Message, ...]) -> Part:
 
 
 def _channel(message: Message) -> Part:
+    parameters = {name: _PARAMETERS[name] for name in re.findall(r"{(\w+)}", message.subject)}
+    if "kind" in parameters:
+        parameters["kind"] = {**parameters["kind"], "enum": list(GOAL_KINDS)}
     return {
         "address": message.subject,
         "title": message.name,
         "description": message.said,
-        "parameters": {name: _PARAMETERS[name] for name in re.findall(r"{(\w+)}", message.subject)},
+        "parameters": parameters,
         "messages": _named(message),
     }
 

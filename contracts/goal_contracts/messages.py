@@ -28,6 +28,8 @@ from goal_contracts.schema import Schema, SchemaWalk, said_of
 from goal_contracts.upcasting import version_of
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+GOAL_KINDS: Final = ("objective", "key_result", "kpi")
+"""What a comment may be about: the one event that happens to things of several kinds."""
 Family = Literal["event", "command", "query", "reply"]
 
 
@@ -155,7 +157,7 @@ def _envelope(message: Message, walk: SchemaWalk) -> Schema:
     schema = walk.message(CloudEvent)
     schema["title"] = message.name
     schema["description"] = message.said
-    kind = message.kind or "(objective|key_result|kpi)"
+    kind = message.kind or f"({'|'.join(GOAL_KINDS)})"
     for name, narrower in {
         "specversion": {"const": "1.0"},
         "id": {"format": "uuid"},

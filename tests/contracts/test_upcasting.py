@@ -69,7 +69,7 @@ def test_every_optional_field_is_somewhere_in_what_was_stored() -> None:
         for field in event.__struct_encode_fields__
         if field not in seen[name]
     ]
-    assert unseen == []
+    assert unseen == [], "append a line that has it to stored_events.ndjson"
 
 
 # ------------------------------------------------------------------------- a version that never was
