@@ -41,11 +41,8 @@ STREAM: Final[Part] = {
 }
 """What a reader may rely on of the stream, in the server's own words; it is never trimmed."""
 
-JETSTREAM_API: Final = "$JS.goals.API"
-"""JetStream as an organisation's account has it; to a client's library, the domain `goals`."""
-
 _CONSUMERS: Final[Part] = {
-    "api_prefix": JETSTREAM_API,
+    "api_prefix": subjects.IMPORTED_API,
     "name": "one that the server's settings name for the user",
     "config": {
         "filter_subject": subjects.LEDGER.removesuffix(">") + "{organisation}.>",

@@ -8,6 +8,9 @@ goals.query.<org>.<QueryName>                 clients ask the projections
 
 STREAM = "GOALS"
 
+IMPORTED_API = "$JS.goals.API"
+"""JetStream as an organisation's account sees it; to a client's library, the domain `goals`."""
+
 COMMANDS = "goals.command.>"
 LEDGER = "goals.ledger.>"
 EVENTS = "goals.event.>"

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, get_args
 
 import click
+from goal_contracts.client import WAIT_S
 from goal_contracts.fields import ID, GoalRef, Kind
 from goal_contracts.queries import Moment, Query, QueryRefused
 
 from services.cli import settings
-from services.cli.client import WAIT_S, Client
+from services.cli.client import Client
 from services.cli.errors import Failed, WrongUsage
 
 P = ParamSpec("P")

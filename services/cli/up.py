@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import click
+from goal_contracts.client.keys import public_key
 from msgspec import Struct
 from rich.console import RenderableType
 from rich.table import Table
@@ -32,7 +33,7 @@ from services.embedded.launch import Launch
 from services.embedded.nats_server import Accounts, NatsServer
 from services.embedded.supervisor import Child, Supervisor, nats_child, service_child
 from services.nats_users import accounts
-from services.nats_users.keys import kept_key, public_key
+from services.nats_users.keys import kept_key
 from services.nats_users.users import Services, UsersUnusable, read_users
 
 NAME: Final = "goal-ledger"

@@ -16,6 +16,7 @@ import structlog
 from faststream import FastStream, StreamMessage
 from faststream.nats import NatsBroker, NatsMessage
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import JetStreamError, stream_info
 from goal_contracts.queries import QueryRefused
 from msgspec import Struct
 from nats.aio.client import Client
@@ -24,7 +25,6 @@ from nats.aio.msg import Msg
 from services.projections.feed import Feed
 from services.projections.queries import Questions
 from services.projections.view_store.store import ViewStore, open_sqlite
-from services.stream_reader import JetStreamError, stream_info
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0

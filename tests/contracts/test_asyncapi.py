@@ -10,7 +10,6 @@ from goal_contracts.queries import QUERIES
 from jsonschema import Draft7Validator
 
 from services.ledger.store.streams import StreamSettings, declaration
-from services.nats_users.permissions import IMPORTED_API
 from tests.node_tools import Node
 
 DOCUMENT = asyncapi.document()
@@ -65,7 +64,7 @@ def test_what_it_says_of_the_stream_is_how_the_ledger_declares_it() -> None:
 
 def test_jetstream_is_where_an_organisations_account_has_it() -> None:
     consumers = DOCUMENT["channels"]["ledger"]["x-jetstream"]["consumers"]
-    assert consumers["api_prefix"] == IMPORTED_API
+    assert consumers["api_prefix"] == subjects.IMPORTED_API
     assert consumers["config"]["filter_subject"] == "goals.ledger.{organisation}.>"
 
 

@@ -25,13 +25,7 @@ import msgspec
 import nats
 import nats.errors
 from goal_contracts import codec
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.transport import TcpTransport
-from nats.nuid import NUID
-
-from services.ledger.store.streams import MESSAGE_BYTES_MAX
-from services.stream_reader import (
+from goal_contracts.client.stream import (
     USUAL_PACE,
     ApiAnswer,
     ApiFault,
@@ -45,6 +39,12 @@ from services.stream_reader import (
     read_stream,
     stream_info,
 )
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.transport import TcpTransport
+from nats.nuid import NUID
+
+from services.ledger.store.streams import MESSAGE_BYTES_MAX
 
 BATCH_EVENTS_MAX: Final = 1_000
 # The stream's limit counts the headers as well.
@@ -266,7 +266,7 @@ class GoalLog:
         follow: bool = False,
         on_trouble: Callable[[Exception, float], None] | None = None,
     ) -> AsyncGenerator[Sequence[StoredMessage], None]:
-        """The events after a position, in batches: see `stream_reader.read_stream`."""
+        """The events after a position, in batches, as `read_stream` has them."""
         return read_stream(
             self.client,
             self.stream,
