@@ -18,6 +18,7 @@ from typing import Final
 
 import uvloop
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import read_stream
 from goal_contracts.codec import command_message
 from goal_contracts.queries import Position
 from nats.aio.client import Client
@@ -26,8 +27,8 @@ from services.ledger.store import log
 from services.projections.app import collect_garbage_seldom
 from services.projections.feed import Feed
 from services.projections.view_store.engines import open_sqlite
+from services.projections.view_store.migrating import migrate
 from services.projections.view_store.store import ViewStore
-from services.stream_reader import read_stream
 from tests.benchmarks import clients, processes
 from tests.benchmarks.bench_loading import InItsOwnProcess
 from tests.benchmarks.company import ACTOR, ORGANISATION, Company, check_in
@@ -112,7 +113,9 @@ def feed_all(where: str) -> tuple[int, float]:
 
     async def read(directory: str) -> tuple[int, float]:
         async with await log.connect(url) as client:
-            store = ViewStore(open_sqlite(Path(directory) / "views.sqlite"), subjects.STREAM)
+            engine = open_sqlite(Path(directory) / "views.sqlite")
+            migrate(engine, "views")
+            store = ViewStore(engine, subjects.STREAM)
             feed = Feed(client, subjects.STREAM, store)
             started = perf_counter()
             following = asyncio.create_task(feed.run())

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, make_url, select
 
 from services.projections.view_store import schema
 from services.projections.view_store.engines import open_postgresql, open_sqlite
+from services.projections.view_store.migrating import migrate
 from services.projections.view_store.store import ViewStore
 from services.projections.views.projector import Projector
 from tests.benchmarks import processes
@@ -41,12 +42,13 @@ def filled_views(place: Path, size: Size, say: Say) -> Iterator[Filled]:
         else:
             where = f"{processes.POSTGRESQL_USER}@{processes.HOST}:{port}"
             url = make_url(f"postgresql://{where}/{processes.POSTGRESQL_DATABASE}")
-            stores["postgresql"] = _store(open_postgresql(url), held)
+            stores["postgresql"] = _store(open_postgresql(url, "views"), held)
         _fill(list(stores.values()), size, say)
         yield Filled(stores, [_contents(stores["sqlite"].engine), *notes])
 
 
 def _store(engine: Engine, held: contextlib.ExitStack) -> ViewStore:
+    migrate(engine, "views")
     store = ViewStore(engine, subjects.STREAM)
     held.callback(store.close)
     return store
