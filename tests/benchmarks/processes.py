@@ -96,6 +96,8 @@ def postgresql(home: Path) -> Iterator[str]:
         shutil.chown(data, user)
         for above in (home, *home.parents[:PLACES_ABOVE]):
             above.chmod(0o711)
+        if subprocess.run(["test", "-w", data], user=user, cwd="/", check=False).returncode != 0:
+            raise NotInstalled(f"PostgreSQL may not run as root, and {user} has no way to {data}")
     make = [str(programs / "initdb"), "--auth=trust", f"--username={POSTGRESQL_USER}"]
     make += ["--encoding=UTF8", "--locale=C", f"--pgdata={data}"]
     serve = [str(programs / "postgres"), "-D", str(data), f"-cport={port}"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from goal_contracts import events
+from goal_contracts.policy import Policy
 from sqlalchemy import Connection, bindparam, select
 
 from services.projections.view_store import reader, schema
@@ -28,7 +29,7 @@ OF_UNITS = ListStatement(
 @pytest.fixture
 def connection(store: ViewStore) -> Iterator[Connection]:
     log = Log()
-    log.add(events.OrganisationOpened(ORGANISATION, "Acme", "Europe/Berlin"))
+    log.add(events.OrganisationOpened(ORGANISATION, "Acme", "Europe/Berlin", Policy()))
     for number in range(UNITS):
         log.add(events.UnitDefined(f"unit-{number}", f"Unit {number}", "team"))
     fill(store, log)

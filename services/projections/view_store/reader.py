@@ -656,15 +656,8 @@ _KEY_RESULTS_OF: Final = ListStatement(
     )
 )
 _OBJECTIVES_OF_UNITS: Final = ListStatement(
-    lambda listed: (
-        _stood(_ORGANISATION, literal("objective"), _STRUCTURE)
-        .with_only_columns(
-            schema.goal.c.cycle_id,
-            schema.goal.c.goal_id,
-            schema.goal_version.c.unit_id,
-            schema.goal_version.c.state,
-        )
-        .where(schema.goal.c.goal_id.in_(_ever_of_units("objective", listed)))
+    lambda listed: _stood(_ORGANISATION, literal("objective"), _STRUCTURE).where(
+        schema.goal.c.goal_id.in_(_ever_of_units("objective", listed))
     )
 )
 _KPIS_EVER_OF_UNITS: Final = ListStatement(lambda listed: _ever_of_units("kpi", listed))
