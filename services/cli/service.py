@@ -19,6 +19,7 @@ from services.cli.client import Client
 from services.cli.errors import CliError, Failed, Unreachable
 from services.embedded.nats_server import PortsFile
 from services.embedded.readiness import announce_ready
+from services.http.settings import HttpSettings
 
 VIEWS_FILE: Final = "views.sqlite"
 PORTS_FILES: Final = "*.ports"
@@ -62,22 +63,14 @@ server = options.setting(
     help="Serve although the server may lose acknowledged writes when power fails.",
 )
 @options.roles
-@options.http_port
-@options.setting(
-    "--http-host",
-    name="http-host",
-    default="127.0.0.1",
-    metavar="ADDRESS",
-    help="On which of this machine's addresses; whoever reaches it reads it.",
-)
+@options.http_door
 @options.wait
 def ledger(
     server: str,
     monitor: str | None,
     roles: Path | None,
     replicas: str,
-    http_port: int | None,
-    http_host: str,
+    http: HttpSettings | None,
     *,
     allow_unsafe_sync: bool,
     wait_s: float,
@@ -95,8 +88,7 @@ def ledger(
             server_url=server,
             monitor_url=address,
             roles=roles,
-            http_host=http_host,
-            http_port=http_port,
+            http=http,
         )
         stream = msgspec.structs.replace(
             usual.stream, unsafe_sync_allowed=allow_unsafe_sync, replicas=int(replicas)
@@ -120,12 +112,13 @@ def ledger(
     metavar="DIR",
     help="Where the view database is kept; it can be deleted and is then built anew.",
 )
+@options.http_door
 @options.wait
-def projections(server: str, data: Path, wait_s: float) -> None:
+def projections(server: str, data: Path, http: HttpSettings | None, wait_s: float) -> None:
     """Run the projections in the foreground: they read the log and answer questions."""
     from services.projections import app  # noqa: PLC0415 - see above
 
-    wanted = app.Settings(server_url=server, views=data / VIEWS_FILE)
+    wanted = app.Settings(server_url=server, views=data / VIEWS_FILE, http=http)
     _serve("projections", server, wait_s, lambda: app.run(wanted, announce_ready))
 
 

@@ -34,6 +34,9 @@ SETTINGS: Final = (
     "nats-port",
     "http-host",
     "http-port",
+    "token-keys",
+    "token-issuer",
+    "token-audience",
 )
 
 

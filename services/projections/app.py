@@ -6,7 +6,7 @@ connection. A question is a task of its own: one that waits for a position holds
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,9 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.http.settings import HttpSettings
 from services.projections.feed import Feed
+from services.projections.http.status import Status
 from services.projections.queries import Questions
 from services.projections.view_store.store import ViewStore, open_sqlite
 from services.stream_reader import JetStreamError, stream_info
@@ -42,6 +44,7 @@ class Settings(Struct, frozen=True):
     server_url: str
     views: Path
     stream: str = subjects.STREAM
+    http: HttpSettings | None = None
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -70,8 +73,11 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
             subjects.QUERIES, queue=QUEUE, decoder=_undecoded, no_reply=True
         )
         subscriber(service.take)
+        doors = contextlib.AsyncExitStack()
 
         async def begin() -> None:
+            if settings.http is not None:
+                await doors.enter_async_context(service.door(settings.http))
             await service.start(stop=app.exit)
             await service.client.flush()  # the server knows of the subscription
             log.info("projections_ready", position=service.feed.position, subject=subjects.QUERIES)
@@ -83,6 +89,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
                 with contextlib.suppress(nats.errors.Error, TimeoutError):
                     await subscriber.subscription.drain()
                 subscriber.subscription = None
+            await doors.aclose()
             await service.stop()
 
         app = FastStream(broker, logger=None, after_startup=[begin], on_shutdown=[end])
@@ -104,10 +111,49 @@ class Projections:
         self._under_way: set[asyncio.Task[None]] = set()
         self._following: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self._has_begun = False
 
-    async def ready(self) -> bool:
-        """Whether the views follow the log; questions are answered also while they do not."""
-        return self.client.is_connected and self.feed.health is None and self._failure is None
+    def status(self) -> Status:
+        """How the service is; questions are answered also while the views do not follow the log."""
+        trouble = None
+        if self._failure is not None:
+            trouble = f"the projections have stopped: {self._failure}"
+        elif not self.client.is_connected:
+            trouble = "there is no connection to the nats-server"
+        stopped_by = self.feed.stopped_by
+        return Status(
+            position=self.feed.position,
+            is_following=self._has_begun and self.feed.health is None,
+            trouble=trouble,
+            stopped_by=None if stopped_by is None else str(stopped_by),
+        )
+
+    @contextlib.asynccontextmanager
+    async def door(self, settings: HttpSettings) -> AsyncIterator[None]:
+        """Answer over HTTP meanwhile."""
+        # Only projections that have this door need what serves it.
+        from services.http.listening import listening  # noqa: PLC0415 - see above
+        from services.http.tokens import judging  # noqa: PLC0415 - see above
+        from services.projections.http.application import application  # noqa: PLC0415 - see above
+        from services.projections.http.live import LiveEvents  # noqa: PLC0415 - see above
+        from services.projections.http.status import Numbers  # noqa: PLC0415 - see above
+
+        numbers, live = Numbers(), LiveEvents(self.feed, self._questions, _clock)
+        async with contextlib.AsyncExitStack() as held:
+            tokens = None
+            if settings.tokens is not None:
+                tokens = await held.enter_async_context(judging(settings.tokens))
+            app = application(
+                self._questions,
+                live,
+                tokens,
+                lambda: numbers.text(self.status()),
+                self.status,
+                _clock,
+            )
+            await held.enter_async_context(listening(app, settings))
+            held.callback(live.close)
+            yield
 
     async def start(self, stop: Callable[[], None]) -> None:
         """Begin to follow the log; `stop` is called if that breaks.
@@ -127,6 +173,7 @@ class Projections:
         with contextlib.suppress(JetStreamError, nats.errors.Error, TimeoutError):
             last = (await stream_info(self.client, self._stream)).state.last_seq
             await self.feed.reaches(last, CATCH_UP_S)
+        self._has_begun = True
 
     async def take(self, message: NatsMessage) -> None:
         """Begin to answer a question; waits while too many are under way."""
@@ -157,7 +204,7 @@ class Projections:
 
     async def _answer(self, message: Msg) -> None:
         try:
-            answer = await self._questions.answer(message.subject, message.data, datetime.now(UTC))
+            answer = await self._questions.answer(message.subject, message.data, _clock())
         except Exception:
             log.exception("question_failed", subject=message.subject)
             answer = _failed("the question could not be answered; the service's log says why")
@@ -175,6 +222,10 @@ class Projections:
             raise
         except nats.errors.Error as error:
             log.warning("reply_lost", subject=message.subject, why=str(error))
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _undecoded(message: StreamMessage[Msg]) -> StreamMessage[Msg]:

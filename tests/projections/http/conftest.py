@@ -1,0 +1,84 @@
+"""The application on a view store of a small company, served in the test's own event loop."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+import httpx
+import pytest
+from nats.aio.client import Client
+
+from services.http.listening import listening
+from services.http.settings import HttpSettings
+from services.http.tokens import judging
+from services.projections.feed import Feed
+from services.projections.http.application import application
+from services.projections.http.live import LiveEvents
+from services.projections.http.status import Numbers, Status
+from services.projections.queries import Questions
+from services.projections.view_store.store import ViewStore
+from tests.issuer import Issuer, bearing
+from tests.projections.company import life
+from tests.projections.log import NOW, STREAM, Log, fill
+
+BEFORE = "/api/v1/organisations/acme"
+
+
+class Served:
+    """The projections without a log: events are put into the views by hand."""
+
+    def __init__(self, store: ViewStore, log: Log) -> None:
+        self.store = store
+        self.log = log
+        self.feed = Feed(cast("Client", None), STREAM, store)
+        self.questions = Questions(self.feed, store.engine)
+        self.live = LiveEvents(self.feed, self.questions, lambda: NOW)
+
+    def reads(self, count: int | None = None) -> None:
+        """The views read that many more events, or all there are."""
+        start = self.feed.position
+        end = len(self.log) if count is None else start + count
+        fill(self.store, self.log[start:end])
+        self.feed.position = end
+        self.feed._wake()
+
+    def status(self) -> Status:
+        return Status(position=self.feed.position, is_following=True)
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Issuer:
+    return Issuer(tmp_path / "jwks.json")
+
+
+@pytest.fixture
+def served(store: ViewStore) -> Served:
+    served = Served(store, life())
+    served.reads()
+    return served
+
+
+@pytest.fixture
+async def address(served: Served, issuer: Issuer) -> AsyncIterator[str]:
+    numbers = Numbers()
+    async with judging(issuer.settings) as tokens:
+        app = application(
+            served.questions,
+            served.live,
+            tokens,
+            lambda: numbers.text(served.status()),
+            served.status,
+            lambda: NOW,
+        )
+        async with listening(app, HttpSettings()) as address:
+            yield address
+            served.live.close()
+    served.questions.close()
+
+
+@pytest.fixture
+async def client(address: str, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody with a token for the company."""
+    token = issuer.token(exp=NOW.timestamp() + 600)
+    async with httpx.AsyncClient(base_url=address, headers=bearing(token)) as client:
+        yield client
