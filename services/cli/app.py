@@ -22,6 +22,7 @@ from services.cli.readings import readings
 from services.cli.replay import replay
 from services.cli.report import report
 from services.cli.service import ledger, projections
+from services.cli.token import token
 from services.cli.up import up
 
 
@@ -91,6 +92,7 @@ for subcommand in (
     report,
     policies,
     export,
+    token,
     ledger,
     projections,
 ):

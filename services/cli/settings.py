@@ -46,6 +46,9 @@ class RunningServer(Struct, frozen=True):
     url: str
     pid: int
     started_at: datetime
+    questions: str | None = None
+    """Where the projections are reached over HTTP; then where the first ledger is."""
+    commands: str | None = None
 
 
 def from_file(name: str) -> str | None:
