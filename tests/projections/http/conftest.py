@@ -1,7 +1,6 @@
 """The application on a view store of a small company, served in the test's own event loop."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
 import httpx
@@ -19,7 +18,7 @@ from services.projections.queries import Questions
 from services.projections.view_store.store import ViewStore
 from tests.issuer import Issuer, bearing
 from tests.projections.company import life
-from tests.projections.log import NOW, STREAM, Log, fill
+from tests.projections.log import NOW, STREAM, Log, fill, view_store
 
 BEFORE = "/api/v1/organisations/acme"
 
@@ -46,19 +45,22 @@ class Served:
         return Status(position=self.feed.position, is_following=True)
 
 
-@pytest.fixture
-def issuer(tmp_path: Path) -> Issuer:
-    return Issuer(tmp_path / "jwks.json")
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    return Issuer(tmp_path_factory.mktemp("issuer") / "jwks.json")
 
 
-@pytest.fixture
-def served(store: ViewStore) -> Served:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Shared by the tests of a module, which add events and take none away."""
+    store = view_store(tmp_path_factory.mktemp("views"))
     served = Served(store, life())
     served.reads()
-    return served
+    yield served
+    store.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def address(served: Served, issuer: Issuer) -> AsyncIterator[str]:
     numbers = Numbers()
     async with judging(issuer.settings) as tokens:
@@ -76,7 +78,7 @@ async def address(served: Served, issuer: Issuer) -> AsyncIterator[str]:
     served.questions.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def client(address: str, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody with a token for the company."""
     token = issuer.token(exp=NOW.timestamp() + 600)
