@@ -1,18 +1,15 @@
 """A command over HTTP is judged as over NATS; who asks, and what they may, is in the token."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import msgspec
 import pytest
 from goal_contracts import codec
 from goal_contracts.commands import (
-    Command,
     DefineUnit,
     DraftObjective,
     OpenOrganisation,
@@ -27,37 +24,15 @@ from services.http import problems
 from services.http.settings import HttpSettings
 from services.ledger import http as door
 from services.ledger import writer
-from services.ledger.app import Settings, serving
+from services.ledger.app import Settings
+from services.ledger.http_document import COMMANDS
 from services.ledger.store.lease import LeaseSettings
-from services.ledger.store.log import connect
 from services.ledger.store.streams import StreamSettings
 from services.stream_reader import stream_info
 from tests.issuer import Issuer, bearing
+from tests.ledger.http_ledger import Ledger, a_ledger
 
 pytestmark = pytest.mark.anyio
-
-PATH = "/api/v1/commands"
-
-
-class Ledger:
-    """A ledger's HTTP door, and somebody who asks there."""
-
-    def __init__(self, client: httpx.AsyncClient, organisation_id: str, issuer: Issuer) -> None:
-        self.client = client
-        self.organisation_id = organisation_id
-        self.issuer = issuer
-
-    async def post(self, command: Command, command_id: str = "", **claims: Any) -> httpx.Response:
-        organisation_id = claims.pop("organisation", self.organisation_id)
-        message = codec.command_message(command, command_id=command_id or uuid4().hex)
-        body = msgspec.to_builtins(message, builtin_types=(msgspec.Raw,))
-        told = {**body, "data": msgspec.json.decode(message.data), "organisation": organisation_id}
-        return await self.send(msgspec.json.encode(told), **claims)
-
-    async def send(self, body: bytes, media_type: str = "application/json", **claims: Any) -> Any:
-        token = self.issuer.token(self.organisation_id, **claims)
-        headers = {**bearing(token), "Content-Type": media_type}
-        return await self.client.post(PATH, content=body, headers=headers)
 
 
 @pytest.fixture
@@ -75,19 +50,6 @@ def settings(nats_server: NatsServer, issuer: Issuer) -> Settings:
         lease=LeaseSettings(hold_s=10, take_after_s=60),
         http=HttpSettings(tokens=issuer.settings),
     )
-
-
-@contextlib.asynccontextmanager
-async def a_ledger(settings: Settings, issuer: Issuer) -> AsyncIterator[Ledger]:
-    connection = await connect(settings.server_url)
-    try:
-        with capture_logs() as lines:
-            async with serving(connection, settings, stop=lambda: None):
-                [address] = [line["address"] for line in lines if line["event"] == "http_listens"]
-                async with httpx.AsyncClient(base_url=address) as client:
-                    yield Ledger(client, settings.stream.organisations[0], issuer)
-    finally:
-        await connection.close()
 
 
 @pytest.fixture
@@ -189,9 +151,9 @@ async def test_a_command_comes_as_json(ledger: Ledger) -> None:
 
 
 async def test_who_has_no_token_asks_for_nothing(ledger: Ledger) -> None:
-    answer = await ledger.client.post(PATH, content=b"{}")
+    answer = await ledger.client.post(COMMANDS, content=b"{}")
     assert problem(answer) == (401, "no_token")
-    answer = await ledger.client.get(PATH, headers=bearing(ledger.issuer.token()))
+    answer = await ledger.client.get(COMMANDS, headers=bearing(ledger.issuer.token()))
     assert problem(answer) == (405, "method_not_allowed")
     assert "POST" in answer.headers["allow"]
 
@@ -262,7 +224,7 @@ async def test_no_token_is_logged(ledger: Ledger) -> None:
     token = ledger.issuer.token(ledger.organisation_id)
     with capture_logs() as lines:
         for given in (token, f"{token}x"):
-            await ledger.client.post(PATH, content=b"{}", headers=bearing(given))
+            await ledger.client.post(COMMANDS, content=b"{}", headers=bearing(given))
         await ledger.post(DefineUnit("team", "Team", "team"))
     assert lines
     assert "eyJ" not in repr(lines)

@@ -1,5 +1,6 @@
 """The application on a view store of a small company, served in the test's own event loop."""
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
@@ -60,8 +61,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     store.close()
 
 
-@pytest.fixture(scope="module")
-async def address(served: Served, issuer: Issuer) -> AsyncIterator[str]:
+@contextlib.asynccontextmanager
+async def serving(served: Served, issuer: Issuer) -> AsyncIterator[str]:
+    """The address where it is served."""
     numbers = Numbers()
     async with judging(issuer.settings) as tokens:
         app = application(
@@ -76,6 +78,12 @@ async def address(served: Served, issuer: Issuer) -> AsyncIterator[str]:
             yield address
             served.live.close()
     served.questions.close()
+
+
+@pytest.fixture(scope="module")
+async def address(served: Served, issuer: Issuer) -> AsyncIterator[str]:
+    async with serving(served, issuer) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
