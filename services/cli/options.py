@@ -176,7 +176,7 @@ http_host = setting(
     name="http-host",
     default="127.0.0.1",
     metavar="ADDRESS",
-    help="On which of this machine's addresses.",
+    help="On which of this machine's addresses; beyond loopback put something with TLS in front.",
 )
 token_keys = setting(
     "--token-keys",

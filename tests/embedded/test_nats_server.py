@@ -104,8 +104,8 @@ def test_a_port_taken_at_the_last_moment_is_replaced(
     tmp_path: Path, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([busy_port, 0])
-    choose = nats_server._free_port
-    monkeypatch.setattr(nats_server, "_free_port", lambda kept: next(answers) or choose(kept))
+    choose = nats_server.free_ports
+    monkeypatch.setattr(nats_server, "free_ports", lambda *asked: next(answers) or choose(*asked))
     with NatsServer(tmp_path) as server:
         assert server.port != busy_port
 
