@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from goal_contracts.client import CONNECT_WAIT_S
+
+from services.cli.client import Client
 from services.embedded.readiness import has_announced
 from tests.waiting import wait_until
 
@@ -36,6 +39,11 @@ class System:
         """What `up` says of itself: also the addresses of `questions` and `commands`."""
         found: dict[str, Any] = json.loads((self.data / "server.json").read_bytes())
         return found
+
+    async def connect(self, connect_wait_s: float = CONNECT_WAIT_S) -> Client:
+        """A connection as whoever runs it has."""
+        nkey = self.data / "keys" / "local.nk"
+        return await Client.connect(self.url, nkey=nkey, connect_wait_s=connect_wait_s)
 
     def start(self) -> None:
         """Runs `up` and waits until it answers."""

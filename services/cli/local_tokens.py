@@ -1,7 +1,7 @@
 """Tokens for one's own system: `up` makes a key in its data directory, and signs with nothing else.
 
-DATA/keys/private.pem    the key; only its owner may read it
-DATA/keys/jwks.json      its public half, as the services read it
+DATA/keys/tokens.pem          the key; only its owner may read it
+DATA/keys/tokens.jwks.json    its public half, as the services read it
 """
 
 import os
@@ -30,7 +30,7 @@ OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 def prepare(data: Path) -> TokenSettings:
     """Make the key if there is none yet; what the services have to know of it."""
     keys = _folder(data)
-    private = keys / "private.pem"
+    private = keys / "tokens.pem"
     keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not private.exists():
         made = Ed25519PrivateKey.generate().private_bytes(
@@ -38,7 +38,7 @@ def prepare(data: Path) -> TokenSettings:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        unfinished = keys / f"private.pem.{os.getpid()}"
+        unfinished = keys / f"tokens.pem.{os.getpid()}"
         unfinished.unlink(missing_ok=True)
         with os.fdopen(
             os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, ONLY_THE_OWNER), "wb"
@@ -48,14 +48,14 @@ def prepare(data: Path) -> TokenSettings:
     key = _read(private)
     public = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
     jwk = {**public, "kid": _key_id(key), "alg": ALGORITHM, "use": "sig"}
-    jwks = keys / "jwks.json"
+    jwks = keys / "tokens.jwks.json"
     jwks.write_bytes(msgspec.json.encode({"keys": [jwk]}))
     return TokenSettings(keys=str(jwks.absolute()), issuer=ISSUER)
 
 
 def is_prepared(data: Path) -> bool:
     """Whether there is a key to sign with."""
-    return (_folder(data) / "private.pem").exists()
+    return (_folder(data) / "tokens.pem").exists()
 
 
 def token(
@@ -68,7 +68,7 @@ def token(
     valid_s: float,
 ) -> str:
     """A token that the services on that directory accept."""
-    key = _read(_folder(data) / "private.pem")
+    key = _read(_folder(data) / "tokens.pem")
     now = int(time.time())
     claims = {
         "iss": ISSUER,

@@ -62,12 +62,14 @@ server = options.setting(
     is_flag=True,
     help="Serve although the server may lose acknowledged writes when power fails.",
 )
+@options.service_nkey
 @options.roles
 @options.http_door
 @options.wait
 def ledger(
     server: str,
     monitor: str | None,
+    nkey: Path | None,
     roles: Path | None,
     replicas: str,
     http: HttpSettings | None,
@@ -87,6 +89,7 @@ def ledger(
         usual = app.Settings(
             server_url=server,
             monitor_url=address,
+            nkey=nkey,
             roles=roles,
             http=http,
         )
@@ -95,7 +98,7 @@ def ledger(
         )
         await app.run(msgspec.structs.replace(usual, stream=stream), announce_ready)
 
-    _serve("ledger", server, wait_s, run)
+    _serve("ledger", server, nkey, wait_s, run)
 
 
 @click.command(
@@ -112,14 +115,17 @@ def ledger(
     metavar="DIR",
     help="Where the view database is kept; it can be deleted and is then built anew.",
 )
+@options.service_nkey
 @options.http_door
 @options.wait
-def projections(server: str, data: Path, http: HttpSettings | None, wait_s: float) -> None:
+def projections(
+    server: str, data: Path, nkey: Path | None, http: HttpSettings | None, wait_s: float
+) -> None:
     """Run the projections in the foreground: they read the log and answer questions."""
     from services.projections import app  # noqa: PLC0415 - see above
 
-    wanted = app.Settings(server_url=server, views=data / VIEWS_FILE, http=http)
-    _serve("projections", server, wait_s, lambda: app.run(wanted, announce_ready))
+    wanted = app.Settings(server_url=server, views=data / VIEWS_FILE, nkey=nkey, http=http)
+    _serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
 
 
 async def _monitor_address(place: str, wait_s: float) -> str:
@@ -145,12 +151,14 @@ def _address_in_ports_file(directory: Path) -> str | None:
     return None
 
 
-def _serve(name: str, url: str, wait_s: float, run: Callable[[], Awaitable[None]]) -> None:
+def _serve(
+    name: str, url: str, nkey: Path | None, wait_s: float, run: Callable[[], Awaitable[None]]
+) -> None:
     logs.configure()
 
     async def serve() -> None:
         # A service comes back to a lost server for ever, but one that never was there is told.
-        async with await Client.connect(url, wait_s=wait_s, connect_wait_s=wait_s):
+        async with await Client.connect(url, nkey=nkey, wait_s=wait_s, connect_wait_s=wait_s):
             pass
         await run()
 

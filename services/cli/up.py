@@ -3,7 +3,8 @@
 DATA/nats/            the server's streams and its log
 DATA/views/           the view database; may be deleted, it is built anew
 DATA/logs/            a log file for each service
-DATA/keys/            the key of this system's own tokens; only its owner may read it
+DATA/keys/            what lets the services, and whoever may read it, into the server, and signs
+                      this system's own tokens
 DATA/server.json      where the system is, while it runs
 DATA/lock             who owns the directory
 """
@@ -18,9 +19,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import click
+from goal_contracts.client.keys import public_key
+from msgspec import Struct
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -30,8 +33,11 @@ from services.cli.settings import RunningServer
 from services.embedded import ports
 from services.embedded.directory_lock import DirectoryLock
 from services.embedded.launch import Launch
-from services.embedded.nats_server import NatsServer
+from services.embedded.nats_server import Accounts, NatsServer
 from services.embedded.supervisor import Child, Supervisor, nats_child, service_child
+from services.nats_users import accounts
+from services.nats_users.keys import kept_key
+from services.nats_users.users import Services, UsersUnusable, read_users
 
 NAME: Final = "goal-ledger"
 STANDBYS_MAX: Final = 4
@@ -80,6 +86,7 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
 @data_directory(settings.DATA)
 @nats_port
 @options.roles
+@options.nats_users
 @click.option(
     "--standbys",
     type=click.IntRange(0, STANDBYS_MAX),
@@ -89,7 +96,14 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
     help="Ledgers beside the one that writes, ready to take over from it.",
 )
 @http_port
-def up(data: Path, nats_port: int, roles: Path | None, standbys: int, http_port: int) -> None:
+def up(
+    data: Path,
+    nats_port: int,
+    roles: Path | None,
+    nats_users: Path | None,
+    standbys: int,
+    http_port: int,
+) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
     What dies is started again, with a limit. A data directory is used by one `up` at a time; other
@@ -103,14 +117,24 @@ def up(data: Path, nats_port: int, roles: Path | None, standbys: int, http_port:
     async def wait_for_ever(running: RunningServer) -> None:
         printing.show("", *how_to_ask(data, running))
 
-    run_system(data, nats_port, wait_for_ever, roles, standbys, http_port)
+    run_system(
+        data,
+        nats_port,
+        wait_for_ever,
+        roles=roles,
+        nats_users=nats_users,
+        standbys=standbys,
+        http_port=http_port,
+    )
 
 
 def run_system(
     data: Path,
     port: int,
     body: Body,
+    *,
     roles: Path | None = None,
+    nats_users: Path | None = None,
     standbys: int = 0,
     http_port: int = 0,
 ) -> None:
@@ -121,25 +145,35 @@ def run_system(
     logs.configure(warnings_only=True)
     with DirectoryLock(data):
         settings.remove_server_file(data)  # of a run that was killed
-        server = NatsServer(data / "nats", port=port)
+        keys = Keys.kept(data / "keys")
+        server = NatsServer(data / "nats", port=port, users=_accounts(keys, nats_users))
         ledgers = ("ledger", *(f"ledger-{number}" for number in range(2, standbys + 2)))
         http = _Doors(data, http_port, len(ledgers))
         children = (
             nats_child(server),
             *(
-                _service(name, data, partial(_ledger_command, server, roles, http.options(number)))
+                _service(
+                    name,
+                    data,
+                    partial(_ledger_command, server, keys.ledger, roles, http.options(number)),
+                )
                 for number, name in enumerate(ledgers, 1)
             ),
             _service(
                 "projections",
                 data,
-                lambda: ["projections", *_projections_arguments(server, data), *http.options(0)],
+                partial(_projections_command, server, keys, data, http.options(0)),
             ),
         )
 
         async def when_ready() -> None:
             running = RunningServer(
-                server.url, os.getpid(), datetime.now(UTC), http.address(0), http.address(1)
+                server.url,
+                os.getpid(),
+                datetime.now(UTC),
+                nkey=str(keys.local.absolute()),
+                questions=http.address(0),
+                commands=http.address(1),
             )
             settings.write_server_file(data, running)
             printing.show(*_where(data, running, ledgers, http))
@@ -154,12 +188,40 @@ def run_system(
         printing.show("Stopped.")
 
 
+class Keys(Struct, frozen=True):
+    """The files that let the services into the server, and whoever may read them."""
+
+    ledger: Path
+    projections: Path
+    local: Path
+
+    @classmethod
+    def kept(cls, directory: Path) -> Self:
+        """Made at the first start; nobody but their owner may look."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = cls.__struct_fields__
+        for name in names:
+            kept_key(directory / f"{name}.nk")
+        return cls(*(directory / f"{name}.nk" for name in names))
+
+
+def _accounts(keys: Keys, users: Path | None) -> Accounts:
+    services = Services(public_key(keys.ledger), public_key(keys.projections))
+    try:
+        organisations = {} if users is None else read_users(users).organisations
+    except UsersUnusable as error:
+        raise WrongUsage(str(error)) from error
+    return Accounts(
+        accounts.settings(services, organisations, public_key(keys.local)), accounts.SERVICES
+    )
+
+
 def how_to_ask(data: Path, running: RunningServer) -> list[RenderableType]:
     """How another terminal reaches this system."""
-    url = running.url
+    url, key = running.url, data / "keys" / "local.nk"
     return [
         f"Ask it here in another terminal:  {program()} as-of{how_to_find(data, url)}",
-        f"or from elsewhere:                {program()} as-of --server {url}",
+        f"or from elsewhere:                {program()} as-of --server {url} --nkey {key}",
         f"or over HTTP, with a token of:    {program()} token{how_to_find(data, url)}",
         "Ctrl-C stops it.",
     ]
@@ -175,7 +237,7 @@ def program() -> str:
 def how_to_find(data: Path, url: str) -> str:
     """What another command, from the same directory, needs to find this system."""
     try:
-        is_found = settings.find_server(None) == url
+        is_found = settings.find_server(None).url == url
     except Unreachable:
         is_found = False
     return "" if is_found else f" --data {data}"
@@ -225,16 +287,23 @@ class _Doors:
         ]
 
 
-def _ledger_command(server: NatsServer, roles: Path | None, door: Sequence[str]) -> list[str]:
+def _ledger_command(
+    server: NatsServer, nkey: Path, roles: Path | None, door: Sequence[str]
+) -> list[str]:
     # Its monitoring address is another one after each start: the ledger looks it up itself.
     command = ["ledger", "--server", server.url, "--monitor", str(server.home)]
+    command += ["--nkey", str(nkey.absolute())]
     if roles is not None:
         command += ["--roles", str(roles.absolute())]
     return [*command, *door]
 
 
-def _projections_arguments(server: NatsServer, data: Path) -> list[str]:
-    return ["--server", server.url, "--data", str((data / "views").absolute())]
+def _projections_command(
+    server: NatsServer, keys: Keys, data: Path, door: Sequence[str]
+) -> list[str]:
+    views, nkey = (data / "views").absolute(), keys.projections.absolute()
+    command = ["projections", "--server", server.url, "--data", str(views), "--nkey", str(nkey)]
+    return [*command, *door]
 
 
 def _where(

@@ -16,6 +16,7 @@ import structlog
 from faststream import FastStream, StreamMessage
 from faststream.nats import NatsBroker, NatsMessage
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import JetStreamError, stream_info
 from goal_contracts.queries import QueryRefused
 from msgspec import Struct
 from nats.aio.client import Client
@@ -26,7 +27,6 @@ from services.projections.feed import Feed
 from services.projections.http.status import Status
 from services.projections.queries import Questions
 from services.projections.view_store.store import ViewStore, open_sqlite
-from services.stream_reader import JetStreamError, stream_info
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
@@ -45,6 +45,7 @@ class Settings(Struct, frozen=True):
     views: Path
     stream: str = subjects.STREAM
     http: HttpSettings | None = None
+    nkey: Path | None = None
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -65,6 +66,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         ping_interval=10,
         max_outstanding_pings=2,
         graceful_timeout=DRAIN_S,
+        nkeys_seed=None if settings.nkey is None else str(settings.nkey),
     )
     try:
         service = Projections(await broker.connect(), store, settings.stream)
@@ -214,7 +216,7 @@ class Projections:
             await self._reply(message, _failed("a single row is larger than a message may be"))
 
     async def _reply(self, message: Msg, answer: bytes) -> None:
-        if not message.reply:
+        if not subjects.is_for_replies(message.reply):
             return
         try:
             await self.client.publish(message.reply, answer)

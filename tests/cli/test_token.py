@@ -44,19 +44,19 @@ async def test_without_more_words_it_is_a_viewers_for_half_a_day(tmp_path: Path)
 
 async def test_the_key_stays_the_same_and_is_its_owners_alone(tmp_path: Path) -> None:
     local_tokens.prepare(tmp_path)
-    private = tmp_path / "keys" / "private.pem"
+    private = tmp_path / "keys" / "tokens.pem"
     key = private.read_bytes()
     local_tokens.prepare(tmp_path)
     assert private.read_bytes() == key
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert stat.S_IMODE(private.parent.stat().st_mode) == 0o700
-    assert key.splitlines()[1] not in (tmp_path / "keys" / "jwks.json").read_bytes()
+    assert key.splitlines()[1] not in (tmp_path / "keys" / "tokens.jwks.json").read_bytes()
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 async def test_a_key_that_others_may_read_signs_nothing(tmp_path: Path, mode: int) -> None:
     local_tokens.prepare(tmp_path)
-    (tmp_path / "keys" / "private.pem").chmod(mode)
+    (tmp_path / "keys" / "tokens.pem").chmod(mode)
     told = goal_ledger("token", "--data", str(tmp_path))
     assert told.exit_code == 1
     assert told.stderr.startswith("key-not-private: ")

@@ -51,7 +51,7 @@ async def opened(name: str, system: System) -> AsyncIterator[Door]:
         case "cli":
             yield CommandLine(system)
         case "nats":
-            async with await Client.connect(system.url) as client:
+            async with await system.connect() as client:
                 yield Nats(client)
         case _:
             async with httpx.AsyncClient(timeout=30) as client:
@@ -62,10 +62,10 @@ class CommandLine:
     """The operator's door, in this process; it joins pages by itself."""
 
     def __init__(self, system: System) -> None:
-        self._url = system.url
+        self._data = str(system.data)
 
     async def ask(self, organisation_id: str, question: Query, kind: type[A]) -> A:
-        named = ["--server", self._url, "--org", organisation_id, "--format", "json"]
+        named = ["--data", self._data, "--org", organisation_id, "--format", "json"]
         told = await asyncio.to_thread(goal_ledger, *_arguments(question), *named)
         assert told.exit_code == 0, told.stderr
         return msgspec.json.decode(told.stdout, type=kind)

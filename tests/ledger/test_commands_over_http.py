@@ -17,6 +17,7 @@ from goal_contracts.commands import (
 )
 from goal_contracts.replies import Reason
 from nats.aio.client import Client
+from services.stream_reader import stream_info
 from structlog.testing import capture_logs
 
 from services.embedded.nats_server import NatsServer
@@ -28,7 +29,6 @@ from services.ledger.app import Settings
 from services.ledger.http_document import COMMANDS
 from services.ledger.store.lease import LeaseSettings
 from services.ledger.store.streams import StreamSettings
-from services.stream_reader import stream_info
 from tests.issuer import Issuer, bearing
 from tests.ledger.http_ledger import Ledger, a_ledger
 
