@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from goal_contracts import codec
+from goal_contracts.client.stream import stream_info
 from goal_contracts.commands import (
     DefineUnit,
     DraftObjective,
@@ -17,7 +18,6 @@ from goal_contracts.commands import (
 )
 from goal_contracts.replies import Reason
 from nats.aio.client import Client
-from services.stream_reader import stream_info
 from structlog.testing import capture_logs
 
 from services.embedded.nats_server import NatsServer
