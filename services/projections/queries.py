@@ -133,15 +133,16 @@ class Questions:
         except CannotAnswer as error:
             refused = error.why
             answer = codec.encode(QueryRefused(error.why, str(error)))
-        except StoreUnavailable as error:
-            refused = "unreadable_log"
-            answer = codec.encode(QueryRefused("unreadable_log", str(error)))
-        except Exception:
-            if not self._feed.is_outdated:
+        except Exception as error:
+            if self._feed.is_outdated:
+                log.warning("outdated_views_unreadable", subject=subject, exc_info=True)
+                refused = "not_yet"
+                answer = codec.encode(QueryRefused("not_yet", OUTDATED))
+            elif isinstance(error, StoreUnavailable):
+                refused = "unreadable_log"
+                answer = codec.encode(QueryRefused("unreadable_log", str(error)))
+            else:
                 raise
-            log.warning("outdated_views_unreadable", subject=subject, exc_info=True)
-            refused = "not_yet"
-            answer = codec.encode(QueryRefused("not_yet", OUTDATED))
         log.info(
             "asked",
             subject=subject,
