@@ -208,6 +208,15 @@ token_audience = setting(
     help="The `aud` of the tokens.",
 )
 
+database = setting(
+    "--database",
+    name="database",
+    shown="an SQLite file among the data",
+    metavar="URL",
+    help="Where the views are kept: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE. "
+    "An address with a password is better said by the variable, which nobody else sees.",
+)
+
 organisation = setting(
     "--org",
     "organisation",

@@ -15,7 +15,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -96,6 +96,7 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
     help="Ledgers beside the one that writes, ready to take over from it.",
 )
 @http_port
+@options.database
 def up(
     data: Path,
     nats_port: int,
@@ -103,6 +104,7 @@ def up(
     nats_users: Path | None,
     standbys: int,
     http_port: int,
+    database: str | None,
 ) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
@@ -125,6 +127,7 @@ def up(
         nats_users=nats_users,
         standbys=standbys,
         http_port=http_port,
+        database=database,
     )
 
 
@@ -137,6 +140,7 @@ def run_system(
     nats_users: Path | None = None,
     standbys: int = 0,
     http_port: int = 0,
+    database: str | None = None,
 ) -> None:
     """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
 
@@ -162,7 +166,9 @@ def run_system(
             _service(
                 "projections",
                 data,
-                partial(_projections_command, server, keys, data, http.options(0)),
+                partial(_projections_command, server, keys, http.options(0)),
+                # Not an argument: those of a process are seen by everybody on the machine.
+                {f"{settings.PREFIX}DATABASE": database or _embedded_database(data)},
             ),
         )
 
@@ -243,7 +249,12 @@ def how_to_find(data: Path, url: str) -> str:
     return "" if is_found else f" --data {data}"
 
 
-def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
+def _service(
+    name: str,
+    data: Path,
+    command: Callable[[], list[str]],
+    environment: Mapping[str, str] | None = None,
+) -> Child:
     """A service whose command is made anew at each start: the server may have moved."""
 
     def child(argv: list[str]) -> Child:
@@ -252,6 +263,7 @@ def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
             argv,
             run_directory=(data / "run").absolute(),
             log_file=(data / "logs" / f"{name}.log").absolute(),
+            environment=environment,
         )
 
     def prepare() -> Launch:
@@ -298,12 +310,13 @@ def _ledger_command(
     return [*command, *door]
 
 
-def _projections_command(
-    server: NatsServer, keys: Keys, data: Path, door: Sequence[str]
-) -> list[str]:
-    views, nkey = (data / "views").absolute(), keys.projections.absolute()
-    command = ["projections", "--server", server.url, "--data", str(views), "--nkey", str(nkey)]
-    return [*command, *door]
+def _projections_command(server: NatsServer, keys: Keys, door: Sequence[str]) -> list[str]:
+    nkey = keys.projections.absolute()
+    return ["projections", "--server", server.url, "--nkey", str(nkey), *door]
+
+
+def _embedded_database(data: Path) -> str:
+    return settings.embedded_database((data / "views").absolute())
 
 
 def _where(

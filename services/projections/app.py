@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import nats
 import nats.errors
 import structlog
 from faststream import FastStream, StreamMessage
@@ -19,14 +20,20 @@ from goal_contracts import codec, subjects
 from goal_contracts.client.stream import JetStreamError, stream_info
 from goal_contracts.queries import QueryRefused
 from msgspec import Struct
+from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.http.settings import HttpSettings
-from services.projections.feed import Feed
-from services.projections.http.status import Status
+from services.projections.metrics import Metrics, Status
 from services.projections.queries import Questions
-from services.projections.view_store.store import ViewStore, open_sqlite
+from services.projections.rebuilding import CannotRebuild, Rebuilt
+from services.projections.rebuilding import rebuild as make_anew
+from services.projections.succession import Views
+from services.projections.view_store.engines import NotADatabase
+from services.projections.view_store.generations import Generations, Superseded
+from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
+from services.projections.view_store.store import StoreUnavailable
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
@@ -35,14 +42,24 @@ DRAIN_S: Final = 12.0
 AT_ONCE_MAX: Final = 256
 """Questions taken and not yet answered; the rest wait at the connection."""
 
+CANNOT_REBUILD: Final = (
+    CannotRebuild,
+    NewerSchema,
+    NotADatabase,
+    NotAViewDatabase,
+    StoreUnavailable,
+    Superseded,
+)
+"""Why `rebuild` may end without a new generation that answers."""
+
 log = structlog.get_logger()
 
 
 class Settings(Struct, frozen=True):
-    """Where the projections find the log, and where they keep the views."""
+    """Where the projections find the log, and where they keep the views: see view_store.engines."""
 
     server_url: str
-    views: Path
+    database: str
     stream: str = subjects.STREAM
     http: HttpSettings | None = None
     nkey: Path | None = None
@@ -53,7 +70,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
     A log that cannot be read on does not end the service: what is known is still answered.
     """
-    store = await asyncio.to_thread(lambda: ViewStore(open_sqlite(settings.views), settings.stream))
+    generations = await asyncio.to_thread(Generations, settings.database)
     broker = NatsBroker(
         settings.server_url,
         logger=None,
@@ -69,7 +86,9 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         nkeys_seed=None if settings.nkey is None else str(settings.nkey),
     )
     try:
-        service = Projections(await broker.connect(), store, settings.stream)
+        service = await asyncio.to_thread(
+            Projections, await broker.connect(), generations, settings.stream
+        )
         # No stream is named here: FastStream would rewrite its settings.
         subscriber = broker.subscriber(
             subjects.QUERIES, queue=QUEUE, decoder=_undecoded, no_reply=True
@@ -82,7 +101,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
                 await doors.enter_async_context(service.door(settings.http))
             await service.start(stop=app.exit)
             await service.client.flush()  # the server knows of the subscription
-            log.info("projections_ready", position=service.feed.position, subject=subjects.QUERIES)
+            log.info("projections_ready", position=service.views.position, subject=subjects.QUERIES)
             on_ready()
 
         async def end() -> None:
@@ -98,37 +117,58 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         await app.run()
         service.raise_failure()
     finally:
-        store.close()
+        generations.close()
+
+
+async def rebuild(
+    settings: Settings, on_progress: Callable[[int], None] = lambda _more: None
+) -> Rebuilt:
+    """Make the views anew beside those that answer, which then give way: see rebuilding.
+
+    The service may run meanwhile. `on_progress` hears how many events more are in.
+    """
+    generations = await asyncio.to_thread(Generations, settings.database)
+    client = await nats.connect(
+        settings.server_url,
+        name="rebuild",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        nkeys_seed=None if settings.nkey is None else str(settings.nkey),
+    )
+    try:
+        return await make_anew(
+            client, settings.stream, generations, Metrics(), on_progress=on_progress
+        )
+    finally:
+        await client.close()
+        generations.close()
 
 
 class Projections:
-    """The running service: the feed in the background, and the questions under way."""
+    """The running service: the views kept up in the background, and the questions under way."""
 
-    def __init__(self, client: Client, store: ViewStore, stream: str) -> None:
+    def __init__(self, client: Client, generations: Generations, stream: str) -> None:
+        """Blocks: call it in a thread. Raises what opening the views raises."""
         self.client = client
-        self.feed = Feed(client, stream, store)
+        self.metrics = Metrics()
+        self.views = Views(client, stream, generations, self.metrics)
+        self.metrics.show(self.status)
         self._stream = stream
-        self._questions = Questions(self.feed, store.engine)
+        self._questions = Questions(self.views, self.views)
         self._room = asyncio.Semaphore(AT_ONCE_MAX)
         self._under_way: set[asyncio.Task[None]] = set()
         self._following: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
-        self._has_begun = False
 
     def status(self) -> Status:
-        """How the service is; questions are answered also while the views do not follow the log."""
-        trouble = None
+        """As the service is now; questions are answered also while the log cannot be followed."""
+        status = self.views.status()
+        trouble = status.trouble
         if self._failure is not None:
-            trouble = f"the projections have stopped: {self._failure}"
+            trouble = f"{type(self._failure).__name__}: {self._failure}"
         elif not self.client.is_connected:
-            trouble = "there is no connection to the nats-server"
-        stopped_by = self.feed.stopped_by
-        return Status(
-            position=self.feed.position,
-            is_following=self._has_begun and self.feed.health is None,
-            trouble=trouble,
-            stopped_by=None if stopped_by is None else str(stopped_by),
-        )
+            trouble = "not connected to the nats-server"
+        return replace(status, trouble=trouble)
 
     @contextlib.asynccontextmanager
     async def door(self, settings: HttpSettings) -> AsyncIterator[None]:
@@ -138,21 +178,13 @@ class Projections:
         from services.http.tokens import judging  # noqa: PLC0415 - see above
         from services.projections.http.application import application  # noqa: PLC0415 - see above
         from services.projections.http.live import LiveEvents  # noqa: PLC0415 - see above
-        from services.projections.http.status import Numbers  # noqa: PLC0415 - see above
 
-        numbers, live = Numbers(), LiveEvents(self.feed, self._questions, _clock)
+        live = LiveEvents(self.views, self._questions, _clock)
         async with contextlib.AsyncExitStack() as held:
             tokens = None
             if settings.tokens is not None:
                 tokens = await held.enter_async_context(judging(settings.tokens))
-            app = application(
-                self._questions,
-                live,
-                tokens,
-                lambda: numbers.text(self.status()),
-                self.status,
-                _clock,
-            )
+            app = application(self._questions, live, tokens, self.metrics.text, self.status, _clock)
             await held.enter_async_context(listening(app, settings))
             held.callback(live.close)
             yield
@@ -170,12 +202,11 @@ class Projections:
                 stop()
                 log.error("projections_stop", why=f"{type(error).__name__}: {error}")
 
-        self._following = asyncio.create_task(self.feed.run(), name="feed")
+        self._following = asyncio.create_task(self.views.run(), name="views")
         self._following.add_done_callback(ended)
         with contextlib.suppress(JetStreamError, nats.errors.Error, TimeoutError):
             last = (await stream_info(self.client, self._stream)).state.last_seq
-            await self.feed.reaches(last, CATCH_UP_S)
-        self._has_begun = True
+            await self.views.reaches(last, CATCH_UP_S)
 
     async def take(self, message: NatsMessage) -> None:
         """Begin to answer a question; waits while too many are under way."""
@@ -193,7 +224,7 @@ class Projections:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._questions.close()
-        log.info("projections_stopped", position=self.feed.position)
+        log.info("projections_stopped", position=self.views.position)
 
     def raise_failure(self) -> None:
         """What broke the service, if anything did."""

@@ -9,11 +9,12 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, Literal, TypeVar, assert_never
 
 import msgspec
 import structlog
@@ -45,7 +46,7 @@ from goal_contracts.queries import (
     ViewPosition,
 )
 from msgspec import Raw, Struct
-from sqlalchemy import ColumnElement, Engine, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from services.projections.as_of import (
     POSITION_MAX,
@@ -60,8 +61,17 @@ from services.projections.as_of import (
 )
 from services.projections.feed import Feed
 from services.projections.report import parts_of, told
+from services.projections.succession import Views
 from services.projections.view_store import schema
-from services.projections.view_store.reader import FIRST, Goal, Key, Reader, of_units, reading
+from services.projections.view_store.reader import (
+    FIRST,
+    Connecting,
+    Goal,
+    Key,
+    Reader,
+    of_units,
+    reading,
+)
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
 from services.projections.views.course import course_of
@@ -91,10 +101,12 @@ OBJECTIVES_AT_A_TIME: Final = 100
 NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 """For what does not depend on the clock."""
 CURSOR_MOMENT: Final = 4
+OUTDATED: Final = "an older release's views cannot say; new ones are being built: ask again"
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 _decoders: Final[dict[str, msgspec.json.Decoder[Query]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in QUERIES.items()
 }
@@ -130,7 +142,7 @@ class EventsAfter(Struct, frozen=True):
 class Questions:
     """Answers questions from the views, in threads of its own."""
 
-    def __init__(self, feed: Feed, engine: Engine) -> None:
+    def __init__(self, feed: Feed | Views, engine: Connecting) -> None:
         self._feed = feed
         self._engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
@@ -154,15 +166,10 @@ class Questions:
         refused, answered = None, None
         try:
             await self._wait_for(query)
-            answered = await asyncio.get_running_loop().run_in_executor(
-                self._workers, self._answer, organisation_id, query, now
-            )
+            answered = await self._work(partial(self._answer, organisation_id, query, now))
         except CannotAnswer as error:
             refused = error.why
             raise
-        except StoreUnavailable as error:
-            refused = "unreadable_log"
-            raise CannotAnswer("unreadable_log", str(error)) from error
         finally:
             log.info(
                 "asked",
@@ -191,10 +198,21 @@ class Questions:
                 asked = _Asked(reader, organisation_id, NO_TIME, self._feed.position)
                 return asked.events_after(after, kind, unit_id, cycle_id, limit)
 
+        return await self._work(look)
+
+    async def _work(self, look: Callable[[], T]) -> T:
+        """What a worker finds; CannotAnswer if the views cannot say."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._workers, look)
-        except StoreUnavailable as error:
-            raise CannotAnswer("unreadable_log", str(error)) from error
+        except CannotAnswer:
+            raise
+        except Exception as error:
+            if self._feed.is_outdated:
+                log.warning("outdated_views_unreadable", exc_info=True)
+                raise CannotAnswer("not_yet", OUTDATED) from error
+            if isinstance(error, StoreUnavailable):
+                raise CannotAnswer("unreadable_log", str(error)) from error
+            raise
 
     async def _wait_for(self, query: Query) -> None:
         # Who names a later position as a moment is told at once; to wait is asked for by name.
@@ -218,7 +236,8 @@ class Questions:
         limit = 1 if isinstance(query, Position) else query.limit
         with reading(self._engine) as reader:
             asked = _Asked(reader, organisation_id, now, self._feed.position)
-            is_final = asked.is_final(query)  # first: what comes meanwhile may change the answer
+            # First: what comes meanwhile may change the answer.
+            is_final = not self._feed.is_outdated and asked.is_final(query)
             while True:
                 answer = asked.answer(query, limit)
                 body = codec.encode(answer)

@@ -27,7 +27,7 @@ from services.http.tokens import judging
 from services.projections.feed import Feed
 from services.projections.http.application import application
 from services.projections.http.live import LiveEvents
-from services.projections.http.status import Status
+from services.projections.metrics import Status
 from services.projections.queries import Questions
 from tests.cli.in_process_ledger import InProcessLedger
 from tests.issuer import Issuer
@@ -75,7 +75,7 @@ async def serve(directory: Path) -> None:
         return datetime.now(UTC)
 
     def status() -> Status:
-        return Status(feed.position, is_following=True)
+        return Status(feed.position, feed.position, 1, is_outdated=False, has_caught_up=True)
 
     # The answer's own bytes, so that both send as much.
     body = (await questions.ask(ORGANISATION, QUESTION, now())).body

@@ -26,6 +26,7 @@ from services.http.tokens import Bearer
 from services.projections.feed import Feed
 from services.projections.http.refusals import no_answer
 from services.projections.queries import CannotAnswer, EventsAfter, Questions
+from services.projections.succession import Views
 
 STREAMS_MAX: Final = 128
 BATCH_EVENTS: Final = 200
@@ -59,7 +60,9 @@ _envelope: Final = msgspec.json.Decoder(_Envelope)
 class LiveEvents:
     """The listeners of one service; close it before the service ends."""
 
-    def __init__(self, feed: Feed, questions: Questions, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, feed: Feed | Views, questions: Questions, clock: Callable[[], datetime]
+    ) -> None:
         self._feed = feed
         self._questions = questions
         self._clock = clock

@@ -14,7 +14,7 @@ from services.http.tokens import judging
 from services.projections.feed import Feed
 from services.projections.http.application import application
 from services.projections.http.live import LiveEvents
-from services.projections.http.status import Numbers, Status
+from services.projections.metrics import Metrics, Status
 from services.projections.queries import Questions
 from services.projections.view_store.store import ViewStore
 from tests.issuer import Issuer, bearing
@@ -43,7 +43,8 @@ class Served:
         self.feed._wake()
 
     def status(self) -> Status:
-        return Status(position=self.feed.position, is_following=True)
+        at = self.feed.position
+        return Status(at, at, 1, is_outdated=False, has_caught_up=True)
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +65,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @contextlib.asynccontextmanager
 async def serving(served: Served, issuer: Issuer) -> AsyncIterator[str]:
     """The address where it is served."""
-    numbers = Numbers()
+    metrics = Metrics()
     async with judging(issuer.settings) as tokens:
         app = application(
             served.questions,
             served.live,
             tokens,
-            lambda: numbers.text(served.status()),
+            metrics.text,
             served.status,
             lambda: NOW,
         )
