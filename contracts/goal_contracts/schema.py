@@ -9,7 +9,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable
-from enum import Enum
+from enum import Enum, EnumMeta
 from functools import cache
 from typing import Any, Final, get_origin
 
@@ -17,26 +17,40 @@ import msgspec
 from msgspec import NODEFAULT, Raw, Struct
 from msgspec import inspect as described
 
+from goal_contracts.fields import NUMBER_PATTERN
+from goal_contracts.glossary import meaning
+
 Schema = dict[str, Any]
+
+
+def portable(pattern: str) -> str:
+    r"""A pattern as every dialect reads it: that `$` lets a newline pass is Python's own."""
+    return pattern.removesuffix(r"(?!\n)")
+
+
 _PLAIN: Final[dict[type[described.Type], Schema]] = {
     described.BoolType: {"type": "boolean"},
     described.NoneType: {"type": "null"},
     described.DateType: {"type": "string", "format": "date"},
     described.DateTimeType: {"type": "string", "format": "date-time"},
-    described.DecimalType: {"type": "string", "format": "decimal"},
+    described.DecimalType: {"type": "string", "pattern": portable(NUMBER_PATTERN)},
     described.RawType: {},
+    # What an envelope holds, until a message says what it is.
+    described.AnyType: {},
 }
 
 
 class SchemaWalk:
     """Schemas of several messages that share their definitions.
 
-    `closed`: no object may have a field that is not described, as in what others write to us.
+    `closed`: what others write to us. No object may have a field that is not described there, and
+    a decimal may be a JSON number, too; we write them as text, so that nobody loses a digit.
     `refer` gives the reference to a definition by its name.
     """
 
     def __init__(self, refer: Callable[[str], str], *, closed: bool) -> None:
         self.definitions: dict[str, Schema] = {}
+        self._kinds: dict[str, type] = {}
         self._refer = refer
         self._closed = closed
 
@@ -58,7 +72,7 @@ class SchemaWalk:
             case described.StrType() | described.IntType():
                 return _limited(info)
             case described.LiteralType():
-                return {"enum": list(info.values)}
+                return {"type": "string", "enum": list(info.values)}
             case described.EnumType(cls=kind):
                 return self._defined(kind, lambda: _enumeration(kind))
             case described.UnionType():
@@ -73,6 +87,8 @@ class SchemaWalk:
                 return {"type": "array", "items": items, "minItems": count, "maxItems": count}
             case described.StructType():
                 return self._defined(info.cls, lambda: self._struct(info))
+            case described.DecimalType() if self._closed:
+                return {"anyOf": [dict(_PLAIN[described.DecimalType]), {"type": "number"}]}
             case _ if type(info) in _PLAIN:
                 return dict(_PLAIN[type(info)])
             case _:
@@ -80,6 +96,8 @@ class SchemaWalk:
 
     def _defined(self, kind: type, schema: Callable[[], Schema]) -> Schema:
         name = kind.__name__
+        if self._kinds.setdefault(name, kind) is not kind:
+            raise TypeError(f"{kind} and {self._kinds[name]} would be described under one name")
         if name not in self.definitions:
             # A struct that holds itself finds its own name there.
             self.definitions[name] = {}
@@ -109,8 +127,11 @@ class SchemaWalk:
         return schema
 
     def _field(self, of: type[Struct], field: described.Field) -> Schema:
-        schema = self._schema(field.type)
-        said = said_below(of).get(field.name)
+        info = field.type
+        if field.default is None and not self._closed and of.__struct_config__.omit_defaults:
+            info = _said(info)
+        schema = self._schema(info)
+        said = said_below(of).get(field.name) or meaning(_name(of), field.encode_name)
         if said:
             schema["description"] = said
         if field.default not in (NODEFAULT, None) and not isinstance(field.default, Raw):
@@ -150,13 +171,22 @@ def _classes(module: str) -> dict[str, list[ast.stmt]]:
     return {node.name: node.body for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
+def _said(info: described.Type) -> described.Type:
+    """A type without None: what we leave out where it is None is never written as null."""
+    if not isinstance(info, described.UnionType):
+        return info
+    others = tuple(each for each in info.types if not isinstance(each, described.NoneType))
+    return others[0] if len(others) == 1 else described.UnionType(others)
+
+
 def _name(kind: type) -> str:
     return (get_origin(kind) or kind).__name__
 
 
-def _enumeration(kind: type[Enum]) -> Schema:
-    values = [each.value for each in kind]
-    return {"title": kind.__name__, "description": said_of(kind), "enum": values}
+def _enumeration(kind: EnumMeta) -> Schema:
+    members: dict[str, Enum] = dict(kind.__members__)
+    values = [each.value for each in members.values()]
+    return {"title": kind.__name__, "description": said_of(kind), "type": "string", "enum": values}
 
 
 def _limited(info: described.StrType | described.IntType) -> Schema:
@@ -169,11 +199,6 @@ def _limited(info: described.StrType | described.IntType) -> Schema:
     schema: Schema = {"type": "string"}
     schema |= {key: value for key, value in limits.items() if value is not None}
     return schema if info.pattern is None else {**schema, "pattern": portable(info.pattern)}
-
-
-def portable(pattern: str) -> str:
-    r"""A pattern as every dialect reads it: that `$` lets a newline pass is Python's own."""
-    return pattern.removesuffix(r"(?!\n)")
 
 
 def _count(info: described.VarTupleType) -> Schema:

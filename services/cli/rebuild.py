@@ -21,9 +21,9 @@ VIEWS: Final = "views"
 )
 @options.server
 @options.data
-@options.nkey
 @options.database
-def rebuild(server: str | None, data: Path | None, nkey: Path | None, database: str | None) -> None:
+@options.service_nkey
+def rebuild(server: str | None, data: Path | None, database: str | None, nkey: Path | None) -> None:
     """Make all views from the log anew, beside those that answer; then they give way.
 
     Where the code that makes them is the same, every view is compared, row by row, with what it was
@@ -35,12 +35,10 @@ def rebuild(server: str | None, data: Path | None, nkey: Path | None, database: 
     """
     from services.projections import app  # noqa: PLC0415 - its libraries are needed only here
 
-    place: Path | None
-    if server is None:
+    place, url = data, server
+    if url is None:
         place, running = settings.find_system(data)
-        url, nkey = running.url, nkey or running.key
-    else:
-        place, url, nkey = data, server, nkey or settings.find_key(server, data)
+        url, nkey = running.url, nkey or _kept_key(place)
     if database is None:
         if place is None:
             raise WrongUsage("say where the views are: --data DIR or --database URL")
@@ -67,6 +65,12 @@ def rebuild(server: str | None, data: Path | None, nkey: Path | None, database: 
         )
     if rebuilt.compared_at is not None:
         printing.show(f"Every view is what it was, compared up to @{rebuilt.compared_at}.")
+
+
+def _kept_key(data: Path) -> Path | None:
+    """What lets the projections in, where `up` runs."""
+    key = data / "keys" / "projections.nk"
+    return key if key.exists() else None
 
 
 async def _answers(url: str, nkey: Path | None) -> None:

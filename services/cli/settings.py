@@ -92,7 +92,7 @@ def find_server(data: Path | None) -> RunningServer:
 
 
 def find_system(data: Path | None) -> tuple[Path, RunningServer]:
-    """The data directory of a system that runs, and that system; Unreachable if none does."""
+    """The data directory of a system that runs, and the system; Unreachable if none does."""
     places = (data,) if data is not None else (DATA, DEMO_DATA)
     for place in places:
         running = read_server_file(place)

@@ -83,7 +83,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         ping_interval=10,
         max_outstanding_pings=2,
         graceful_timeout=DRAIN_S,
-        nkeys_seed=None if settings.nkey is None else str(settings.nkey),
+        nkeys_seed=_seed(settings),
     )
     try:
         service = await asyncio.to_thread(
@@ -133,7 +133,7 @@ async def rebuild(
         name="rebuild",
         max_reconnect_attempts=-1,
         reconnect_time_wait=1,
-        nkeys_seed=None if settings.nkey is None else str(settings.nkey),
+        nkeys_seed=_seed(settings),
     )
     try:
         return await make_anew(
@@ -142,6 +142,11 @@ async def rebuild(
     finally:
         await client.close()
         generations.close()
+
+
+def _seed(settings: Settings) -> str | None:
+    """The file with what lets us in, as nats-py takes it."""
+    return None if settings.nkey is None else str(settings.nkey)
 
 
 class Projections:
