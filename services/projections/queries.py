@@ -26,6 +26,7 @@ from goal_contracts.queries import (
     Changes,
     CommentCard,
     CycleReport,
+    Digest,
     Events,
     ExportView,
     Goals,
@@ -43,10 +44,13 @@ from goal_contracts.queries import (
     UnitCard,
     ViewPage,
     ViewPosition,
+    WeeklyDigest,
 )
 from msgspec import Raw
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Engine, or_, select
 
+from services.projections import by_week, digest
 from services.projections.as_of import (
     POSITION_MAX,
     NoSuchMoment,
@@ -194,6 +198,8 @@ class _Asked:
                     return self._replay(query, limit)
                 case CycleReport():
                     return self._report(query, limit)
+                case WeeklyDigest():
+                    return self._digest(query, limit)
                 case ExportView():
                     return self._export(query, limit)
                 case Position():
@@ -471,10 +477,51 @@ class _Asked:
             raise CannotAnswer(
                 "not_found", f"there was no cycle {query.cycle} up to position {seen.structure}"
             )
-        parts = parts_of(self._reader, self._organisation_id, goal.state, seen)
+        parts = parts_of(
+            self._reader, self._organisation_id, goal.state, seen, by_week=query.by_week
+        )
         end = start + limit
         cursor = _cursor(seen, end) if end < len(parts) else None
-        return told(parts[start:end], goal, self._picture(seen), seen, cursor)
+        report = told(parts[start:end], goal, self._picture(seen), seen, cursor)
+        organisation = self._organisation_at(seen.structure) or self._organisation()
+        report = replace(report, organisation=organisation.name, zone=zone)
+        if not query.by_week:
+            return report
+        return by_week.added(
+            self._reader,
+            self._organisation_id,
+            report,
+            parts[start:end],
+            course_of(goal.state, organisation.policy, zone),
+            seen,
+            self._picture,
+        )
+
+    def _digest(self, query: WeeklyDigest, limit: int) -> Digest:
+        organisation, start = self._organisation(), 0
+        if query.cursor is None:
+            seen = digest.seen_from(
+                self._reader, self._organisation_id, organisation.zone, query, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, self._position, 1)
+            start = max(_whole(key[0]), 0)
+        unit_ids = None
+        if query.unit is not None:
+            self._require("unit", query.unit, seen.structure)
+            unit_ids = self._units_below(query.unit, seen)
+        then = self._organisation_at(seen.structure) or organisation
+        week = digest.week_seen(self._reader, self._organisation_id, then, seen, unit_ids)
+        parts = digest.parts_of(self._reader, week)
+        end = start + limit
+        return digest.told(
+            self._reader,
+            parts[start:end],
+            week,
+            self._picture,
+            unit_id=query.unit,
+            cursor=_cursor(seen, end) if end < len(parts) else None,
+        )
 
     def _closing(self, cycle_id: str) -> Moment | None:
         """The closing of a cycle that is closed."""
@@ -562,7 +609,7 @@ def _read(subject: str, payload: bytes) -> tuple[str, Query]:
 
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings() | CycleReport():
+        case AsOf() | Readings() | CycleReport() | WeeklyDigest():
             return query.as_of, query.known_at
         case Replay():
             return (query.end,)
