@@ -28,7 +28,7 @@ from services.projections.view_store.reader import Goal, Reader
 from services.projections.views import standing
 from services.projections.views.course import Course
 from services.projections.views.current import DefinitionVersion, KpiState
-from services.projections.views.days import end_of_day
+from services.projections.views.days import end_of_day, local_day
 from services.projections.views.rows import ReadingRow
 
 WEEKS_MAX: Final = 60
@@ -72,7 +72,8 @@ def weeks_of(cycle: CycleCard, course: Course, seen: Vantage) -> tuple[WeekEnd, 
         if end_of_day(first - timedelta(days=1), course.zone) >= seen.as_of:
             break
         at = min(end_of_day(last, course.zone), seen.as_of)
-        ends.append(WeekEnd(day=last, at=at, expected_pace=standing.pace(course, at)))
+        day = local_day(at, course.zone)
+        ends.append(WeekEnd(day=day, at=at, expected_pace=standing.pace(course, at)))
     step = -(-len(ends) // WEEKS_MAX) or 1
     return tuple(ends[::-step][::-1])
 
