@@ -181,7 +181,9 @@ def _result(
     reached = wording.value(card.measure, card.value)
     if card.value_origin is not None and card.value_origin in told.TOLD_ORIGINS:
         reached += f" ({wording.spaced(card.value_origin)})"
-    mark = Mark("waived") if card.waived and not card.dropped else told.health(card.health)
+    mark = told.health(card.health)
+    if card.dropped or card.waived:
+        mark = Mark("dropped" if card.dropped else "waived")
     return Result(
         title=card.title,
         facts=tuple(facts),

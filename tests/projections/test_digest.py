@@ -128,7 +128,7 @@ def test_progress_is_told_with_how_it_was_a_week_before(store: ViewStore, ask: A
     assert len(digest(ask, "2025-W34").objectives) == 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     days=st.lists(st.integers(2, 80), min_size=1, max_size=12),
     values=st.lists(st.integers(96, 101), min_size=12, max_size=12),
