@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from goal_contracts import events
+from goal_contracts.fields import GoalHealth
 from goal_contracts.queries import AsOf, Digest, Goals, WeeklyDigest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,7 +148,7 @@ def test_each_digest_goes_on_from_where_the_one_before_it_ended(
             log.add(checked_in(f"c-{place}", str(values[place]), when), known_at=when)
         fill(store, log)
         ask = Asker(store)
-        was: dict[str, tuple[Decimal | None, str]] = {}
+        was: dict[str, tuple[Decimal | None, GoalHealth]] = {}
         check_ins = 0
         for week in range(27, 40):
             told = digest(ask, f"2025-W{week}")

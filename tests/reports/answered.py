@@ -31,7 +31,7 @@ from tests.cli import answers
 from tests.cli.answers import at, raw
 
 GOALS = answers.GOALS
-Told = TypeVar("Told", Report, Digest)
+Told = TypeVar("Told", bound=Report | Digest)
 ZONE = "Europe/Berlin"
 RETROSPECTIVE = RetrospectiveCard(
     "lena",
