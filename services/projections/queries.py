@@ -27,6 +27,7 @@ from goal_contracts.queries import (
     Changes,
     CommentCard,
     CycleReport,
+    Digest,
     Events,
     ExportView,
     Goals,
@@ -44,10 +45,13 @@ from goal_contracts.queries import (
     UnitCard,
     ViewPage,
     ViewPosition,
+    WeeklyDigest,
 )
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, or_, select
 
+from services.projections import by_week, digest
 from services.projections.as_of import (
     POSITION_MAX,
     NoSuchMoment,
@@ -273,6 +277,8 @@ class _Asked:
                     return self._replay(query, limit)
                 case CycleReport():
                     return self._report(query, limit)
+                case WeeklyDigest():
+                    return self._digest(query, limit)
                 case ExportView():
                     return self._export(query, limit)
                 case Position():
@@ -291,7 +297,9 @@ class _Asked:
         if getattr(query, "cursor", None) is not None:
             return True
         match query:
-            case AsOf() | Readings() | CycleReport():
+            case WeeklyDigest(week=str()):
+                return False
+            case AsOf() | Readings() | CycleReport() | WeeklyDigest():
                 moments = [each for each in (query.as_of, query.known_at) if each is not None]
             case Replay() if query.end is not None:
                 moments = [each for each in (query.start, query.end) if each is not None]
@@ -600,10 +608,51 @@ class _Asked:
             raise CannotAnswer(
                 "not_found", f"there was no cycle {query.cycle} up to position {seen.structure}"
             )
-        parts = parts_of(self._reader, self._organisation_id, goal.state, seen)
+        parts = parts_of(
+            self._reader, self._organisation_id, goal.state, seen, by_week=query.by_week
+        )
         end = start + limit
         cursor = _cursor(seen, end) if end < len(parts) else None
-        return told(parts[start:end], goal, self._picture(seen), seen, cursor)
+        report = told(parts[start:end], goal, self._picture(seen), seen, cursor)
+        organisation = self._organisation_at(seen.structure) or self._organisation()
+        report = replace(report, organisation=organisation.name, zone=zone)
+        if not query.by_week:
+            return report
+        return by_week.added(
+            self._reader,
+            self._organisation_id,
+            report,
+            parts[start:end],
+            course_of(goal.state, organisation.policy, zone),
+            seen,
+            self._picture,
+        )
+
+    def _digest(self, query: WeeklyDigest, limit: int) -> Digest:
+        organisation, start = self._organisation(), 0
+        if query.cursor is None:
+            seen = digest.seen_from(
+                self._reader, self._organisation_id, organisation.zone, query, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, self._position, 1)
+            start = max(_whole(key[0]), 0)
+        unit_ids = None
+        if query.unit is not None:
+            self._require("unit", query.unit, seen.structure)
+            unit_ids = self._units_below(query.unit, seen)
+        then = self._organisation_at(seen.structure) or organisation
+        week = digest.week_seen(self._reader, self._organisation_id, then, seen, unit_ids)
+        parts = digest.parts_of(self._reader, week)
+        end = start + limit
+        return digest.told(
+            self._reader,
+            parts[start:end],
+            week,
+            self._picture,
+            unit_id=query.unit,
+            cursor=_cursor(seen, end) if end < len(parts) else None,
+        )
 
     def _closing(self, cycle_id: str) -> Moment | None:
         """The closing of a cycle that is closed."""
@@ -702,7 +751,7 @@ def _reflected(answer: Answer) -> int:
 
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings() | CycleReport():
+        case AsOf() | Readings() | CycleReport() | WeeklyDigest():
             return query.as_of, query.known_at
         case Replay():
             return (query.end,)

@@ -51,6 +51,8 @@ SAID: Final[Mapping[str, str]] = {
     "kind": "The kind of thing.",
     "id": "Its id.",
     "view": "The view's name.",
+    "week": "A week of the calendar.",
+    "by_week": "Also how it stood at each week's end.",
 }
 
 

@@ -13,6 +13,7 @@ from goal_contracts.queries import (
     AsOf,
     Changes,
     CycleReport,
+    Digest,
     Events,
     ExportView,
     Goals,
@@ -25,6 +26,7 @@ from goal_contracts.queries import (
     Report,
     ViewPage,
     ViewPosition,
+    WeeklyDigest,
 )
 from msgspec import Struct
 
@@ -91,6 +93,7 @@ ROUTES: Final = (
     Route("/kpis/{kpi}/readings", "readings", Readings, ReadingSeries, {"kpi": "uptime"}),
     Route("/events", "replay", Replay, Events, {"cycle": "2025-q3", "start": "2025-07-01"}),
     Route("/cycles/{cycle}/report", "cycle_report", CycleReport, Report, {"cycle": "2025-q3"}),
+    Route("/digest", "weekly_digest", WeeklyDigest, Digest, {"as_of": "2025-09-30"}),
     Route("/views/{view}", "export_view", ExportView, ViewPage, {"view": "goal_version"}),
     Route("/position", "position", Position, ViewPosition, {}),
 )

@@ -27,6 +27,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "readings": {"kpi": "kpi"},
     "replay": {"cycle": "q3", "end": "@30"},
     "cycle_report": {"cycle": "q3"},
+    "weekly_digest": {"as_of": "2025-07-03"},
     "export_view": {"view": "event"},
     "position": {},
 }
@@ -86,6 +87,9 @@ async def test_the_rest_of_an_answer_is_where_its_link_says(client: httpx.AsyncC
         ("/events?end=@9", FOR_EVER),
         ("/events?start=2025-07-01&end=@9", FOR_EVER),
         ("/cycles/q3/report?as_of=@40", FOR_EVER),
+        ("/digest?as_of=2025-07-01", FOR_EVER),
+        ("/digest?week=2025-W27", NOT_KEPT),
+        ("/digest", NOT_KEPT),
         ("/goals", NOT_KEPT),
         ("/goals?as_of=2030-01-01", NOT_KEPT),
         ("/goals?as_of=2025-07-01&known_at=2030-01-01", NOT_KEPT),
