@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from structlog.testing import capture_logs
 
 from services.embedded.nats_server import NatsServer
-from services.http import problems
+from services.http import problems, tokens
 from services.http.settings import HttpSettings
 from services.ledger import http as door
 from services.ledger import writer
@@ -202,6 +202,26 @@ async def test_a_standby_sends_to_the_writer(
         assert problem(answer) == (503, "not_the_writer")
         assert answer.headers["retry-after"] == "1"
     assert (await ledger.post(DefineUnit("team", "Team", "team"))).json()["position"] == 2
+
+
+async def test_what_goes_wrong_before_a_command_is_read_is_a_problem_too(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = DefineUnit("team", "Team", "team")
+    answer = await ledger.client.post(COMMANDS, content=b"{}", headers=bearing("x.y.z"))
+    assert problem(answer) == (401, "invalid_token")
+    with monkeypatch.context() as stale:
+        stale.setattr(tokens, "STALE_MAX_S", -1)
+        assert problem(await ledger.post(unit)) == (503, "keys_unavailable")
+
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError("a secret of the house")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(writer.Writer, "submit", fail)
+        answer = await ledger.post(unit)
+        assert problem(answer) == (500, "failed")
+        assert "secret" not in answer.text
 
 
 async def test_many_are_answered_at_once(ledger: Ledger) -> None:

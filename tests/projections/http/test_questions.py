@@ -7,12 +7,16 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 import pytest
+from goal_contracts.client.stream import BrokenLog
 from goal_contracts.queries import Goals
 
+from services.http import tokens
+from services.http.problems import STATUSES
 from services.http.tokens import Bearer
 from services.projections.http import application, live
 from services.projections.http.answers import FOR_EVER, NOT_KEPT, Outgoing, PastAnswers
-from services.projections.http.routes import ROUTES, Route
+from services.projections.http.document import PROBLEMS, document
+from services.projections.http.routes import ORGANISATION, ROUTES, Route
 from services.projections.queries import Answered
 from tests.issuer import Issuer, bearing
 from tests.projections.http.conftest import BEFORE, Served
@@ -279,6 +283,41 @@ async def test_a_fault_of_ours_is_told_without_what_it_was(
     answer = await client.get(f"{BEFORE}/position")
     assert (answer.status_code, answer.json()["code"]) == (500, "failed")
     assert "secret" not in answer.text
+
+
+async def test_every_problem_that_the_document_names_can_be_met(
+    served: Served, client: httpx.AsyncClient, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> Answered:
+        raise ZeroDivisionError
+
+    goals = f"{BEFORE}/goals"
+    answers = {
+        "malformed": await client.get(f"{goals}?limit=0"),
+        "no_token": await client.get(goals, headers={"Authorization": ""}),
+        "invalid_token": await client.get(goals, headers=bearing("x.y.z")),
+        "other_organisation": await client.get("/api/v1/organisations/lgbf/goals"),
+        "not_found": await client.get(f"{goals}?unit=none"),
+        "not_yet": await client.get(f"{goals}?as_of=@5000"),
+    }
+    with monkeypatch.context() as full:
+        full.setattr(application, "AT_ONCE_MAX", 0)
+        answers["overloaded"] = await client.get(goals)
+    with monkeypatch.context() as poisoned:
+        poisoned.setattr(served.feed, "stopped_by", BrokenLog("a gap"))
+        answers["unreadable_log"] = await client.get(f"{goals}?at_least=5000")
+    with monkeypatch.context() as broken:
+        broken.setattr(served.questions, "ask", fail)
+        answers["failed"] = await client.get(goals)
+    with monkeypatch.context() as stale:
+        stale.setattr(tokens, "STALE_MAX_S", -1)
+        answers["keys_unavailable"] = await client.get(goals)
+    assert {*answers} == {*PROBLEMS}
+    described = msgspec.json.decode(document())["paths"][f"{ORGANISATION}/goals"]["get"]
+    for code, answer in answers.items():
+        assert (answer.json()["code"], answer.status_code) == (code, STATUSES[code])  # type: ignore[index] # one of them
+        told = described["responses"][str(answer.status_code)]["content"]
+        assert code in told["application/problem+json"]["examples"]
 
 
 # --------------------------------------------------------------------------------- who may ask
