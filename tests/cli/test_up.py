@@ -102,7 +102,7 @@ def test_each_service_has_an_http_door_and_a_local_token_opens_it(tmp_path: Path
         standby = f"http://127.0.0.1:{first + 2}"
         roles = [get(each, "/readyz")[1]["role"] for each in (commands, standby)]
         assert sorted(roles) == ["standby", "writer"]
-        assert get(questions, "/readyz")[0] == 200
+        assert wait_until(lambda: get(questions, "/readyz")[0] == 200)
         told = goal_ledger("token", "--role", "admin", "--data", str(tmp_path))
         token = told.stdout.strip()
         opening = {"organisation": "acme", "id": "c-1", "type": "OpenOrganisation"}
