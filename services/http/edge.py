@@ -1,6 +1,7 @@
 """In front of an application: who asks is found out first, and every answer is told safely.
 
-Only what lies under /api/ needs a token; there the bearer is `scope["user"]` from here on.
+Everything needs a token but for a few paths by name, however else a path is spelt; the bearer is
+`scope["user"]` from here on.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from services.http.problems import MEDIA_TYPE, NoAnswer, headers_of
 from services.http.tokens import Bearer, KeysUnavailable, TokenRefused, Tokens
 
-API: Final = "/api/"
+OPEN: Final = frozenset({"/healthz", "/metrics", "/readyz", "/schema"})
 SCHEME: Final = "bearer"
 SAFE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -23,7 +24,7 @@ SAFE_HEADERS: Final = (
 
 
 def guarded(app: ASGIApp, tokens: Tokens | None, clock: Callable[[], float]) -> ASGIApp:
-    """The application behind its edge; without `tokens` nothing under /api/ is served."""
+    """The application behind its edge; where no tokens are accepted, only what is open is there."""
 
     async def edge(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -36,7 +37,7 @@ def guarded(app: ASGIApp, tokens: Tokens | None, clock: Callable[[], float]) -> 
 
         if scope["method"] == "HEAD":  # the server leaves the body out
             scope = cast("HTTPScope", {**scope, "method": "GET"})
-        if scope["path"].startswith(API):
+        if scope["path"] not in OPEN:
             try:
                 scope["user"] = await _bearer(scope, tokens, clock())
             except NoAnswer as no_answer:
@@ -68,7 +69,7 @@ async def _send(no_answer: NoAnswer, send: Send) -> None:
 
 async def _bearer(scope: Scope, tokens: Tokens | None, now: float) -> Bearer:
     if tokens is None:
-        raise NoAnswer("not_found", "no tokens are accepted here: see --token-keys")
+        raise NoAnswer("not_found", "nothing is served there: no tokens are accepted here")
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     scheme, _, token = given[0].decode("latin-1").partition(" ") if given else ("", "", "")
     if len(given) != 1 or scheme.lower() != SCHEME or not token.strip():

@@ -5,7 +5,7 @@ Whatever of a request is repeated in it is cut: nobody can have long texts of th
 
 import http
 from collections.abc import Mapping
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 import msgspec
 import structlog
@@ -102,19 +102,20 @@ class NoAnswer(Exception):
         self.problem = _problem(STATUSES[code], code, detail)
         self.headers = headers or {}
 
-    @classmethod
-    def refused(cls, reply: Refused) -> Self:
-        """The problem that a refused command is."""
-        no_answer = cls("failed", reply.message)
-        status = REASON_STATUSES.get(reply.reason, RULE_STATUS)
-        no_answer.problem = msgspec.structs.replace(
-            _problem(status, reply.reason, reply.message),
-            command_id=reply.command_id,
+
+class CommandRefused(NoAnswer):
+    """The ledger refused a command: its reason is the code."""
+
+    def __init__(self, reply: Refused) -> None:
+        Exception.__init__(self, f"{reply.reason}: {reply.message}")
+        self.headers = {}
+        self.problem = msgspec.structs.replace(
+            _problem(REASON_STATUSES.get(reply.reason, RULE_STATUS), reply.reason, reply.message),
+            command_id=_cut(reply.command_id),
             rule=reply.rule,
             seen=_cut(reply.seen),
             accepted=_cut(reply.accepted),
         )
-        return no_answer
 
 
 def type_of(code: str) -> str:

@@ -19,7 +19,7 @@ from litestar.types import ASGIApp
 
 from services.http.edge import guarded, refuse_other_organisation
 from services.http.openapi import described
-from services.http.problems import NoAnswer, tell
+from services.http.problems import CommandRefused, NoAnswer, tell
 from services.http.tokens import Bearer, Tokens
 from services.http.watching import watching
 from services.ledger.handlers import read_command
@@ -86,7 +86,7 @@ class _Door:
         )
         if isinstance(request, Refused):
             self._metrics.refused(request.reason)
-            raise NoAnswer.refused(request)
+            raise CommandRefused(request)
         if self._under_way >= AT_ONCE_MAX:
             raise NoAnswer("overloaded", f"{self._under_way} commands are being answered")
         self._under_way += 1
@@ -95,7 +95,7 @@ class _Door:
         finally:
             self._under_way -= 1
         if isinstance(reply, Refused):
-            raise NoAnswer.refused(reply)
+            raise CommandRefused(reply)
         return reply
 
     async def _reply_to(self, request: CommandRequest) -> Reply:
