@@ -129,19 +129,19 @@ class Http:
 
 async def _whole(page_of: Any, question: Any, kind: type[A]) -> A:
     """All pages as one, without what later ones repeat."""
-    page = await page_of(question)
-    assert isinstance(page, kind), page
-    whole: Any = page
+    page: Any = await page_of(question)
+    whole = page
     while page.cursor is not None:
         page = await page_of(msgspec.structs.replace(question, cursor=page.cursor))
-        assert isinstance(page, kind), page
         rest = {
             name: _together(getattr(whole, name), getattr(page, name))
             for name in page.__struct_fields__
             if isinstance(getattr(page, name), tuple)
         }
         whole = msgspec.structs.replace(whole, **rest)
-    return msgspec.structs.replace(whole, cursor=None)
+    whole = msgspec.structs.replace(whole, cursor=None)
+    assert isinstance(whole, kind)
+    return whole
 
 
 def _together(some: tuple[Struct, ...], more: tuple[Struct, ...]) -> tuple[Struct, ...]:

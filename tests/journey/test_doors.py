@@ -33,10 +33,11 @@ async def loaded(system: System) -> System:
     """The company's year, each command sent over HTTP by whoever asked for it."""
     async with opened("http", system) as door:
         assert isinstance(door, Http)
+        position = 0
         for actor, message in sample.messages(ORGANISATION):
             reply = await door.send(ORGANISATION, actor, message)
             assert isinstance(reply, Accepted), reply
-        position = reply.position
+            position = reply.position
         await door.ask(ORGANISATION, AsOf(at_least=position), ASKED[AsOf])
     return system
 

@@ -32,7 +32,9 @@ class Ledger:
         told = {**body, "data": msgspec.json.decode(message.data), "organisation": organisation_id}
         return await self.send(msgspec.json.encode(told), **claims)
 
-    async def send(self, body: bytes, media_type: str = "application/json", **claims: Any) -> Any:
+    async def send(
+        self, body: bytes, media_type: str = "application/json", **claims: Any
+    ) -> httpx.Response:
         token = self.issuer.token(self.organisation_id, **claims)
         headers = {**bearing(token), "Content-Type": media_type}
         return await self.client.post(COMMANDS, content=body, headers=headers)

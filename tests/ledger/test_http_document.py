@@ -47,7 +47,7 @@ def address(nats_server: NatsServer, issuer: Issuer) -> Iterator[str]:
         yield address
 
 
-@described(document(), is_long=True).parametrize()
+@described(document(), is_long=True).parametrize()  # type: ignore[untyped-decorator] # schemathesis has it so
 @bounded
 def test_whatever_is_sent_is_answered_as_the_document_says(
     case: Any, address: str, issuer: Issuer

@@ -6,6 +6,7 @@ from typing import cast
 
 import httpx
 import pytest
+from goal_contracts.events import CommentAdded
 from nats.aio.client import Client
 
 from services.http.listening import listening
@@ -33,6 +34,10 @@ class Served:
         self.feed = Feed(cast("Client", None), STREAM, store)
         self.questions = Questions(self.feed, store.engine)
         self.live = LiveEvents(self.feed, self.questions, lambda: NOW)
+
+    def happens(self) -> None:
+        """One more event in the log, which the views have not read yet."""
+        self.log.add(CommentAdded("kpi/kpi", comment_id=f"k-{len(self.log)}", text="hm"))
 
     def reads(self, count: int | None = None) -> None:
         """The views read that many more events, or all there are."""

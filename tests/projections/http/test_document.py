@@ -28,7 +28,7 @@ def door(served: Served, issuer: Issuer) -> Iterator[str]:
         yield address
 
 
-@described(document(), organisation="acme", cycle="q3", kpi="kpi").parametrize()
+@described(document(), organisation="acme", cycle="q3", kpi="kpi").parametrize()  # type: ignore[untyped-decorator] # schemathesis has it so
 @bounded
 def test_whatever_is_asked_is_answered_as_the_document_says(
     case: Any, door: str, issuer: Issuer

@@ -84,7 +84,7 @@ async def test_without_a_position_it_begins_with_what_is_stored_next(
     async with listening(client) as events:
         begun = await anext(events)
         assert begun == Told(len(served.log), "", None)
-        served.log.add(served.log[-1].event)
+        served.happens()
         served.reads()
         [told] = await first(events, 1)
     assert told.position == len(served.log)
@@ -104,8 +104,8 @@ async def test_who_was_cut_off_goes_on_behind_what_came_last(
 async def test_what_is_stored_and_not_yet_in_the_views_does_not_come_before_it_is(
     served: Served, client: httpx.AsyncClient
 ) -> None:
-    served.log.add(served.log[-1].event)
-    served.log.add(served.log[-1].event)
+    served.happens()
+    served.happens()
     last = len(served.log)
     async with listening(client) as events:
         assert (await anext(events)).position == last - 2
