@@ -24,6 +24,7 @@ from typing import ClassVar, Final, NamedTuple, TypedDict
 import msgspec
 import nats
 import nats.errors
+from goal_contracts import codec
 from goal_contracts.client.stream import (
     USUAL_PACE,
     ApiAnswer,
@@ -57,6 +58,8 @@ SETTLE_PAUSE_MAX_S: Final = 2.0
 GET_AT_ONCE_MAX: Final = 64
 HURRY_BYTES_MAX: Final = 65_536
 
+# By it a subscriber knows the payload for a whole CloudEvent, and not for the data of one.
+CONTENT_TYPE: Final = "content-type"
 VERSION: Final = "Goal-Version"
 EXPECTED_LAST: Final = "Nats-Expected-Last-Sequence"
 BATCH_ID: Final = "Nats-Batch-Id"
@@ -362,7 +365,7 @@ class Sent:
         events = self._parts[0]
         try:
             for number, event in enumerate(events, start=1):
-                headers = {VERSION: str(event.version)}
+                headers = {CONTENT_TYPE: codec.CONTENT_TYPE, VERSION: str(event.version)}
                 if number == 1:
                     headers[EXPECTED_LAST] = str(self._last)
                 reply_to = self.reply_to if number == len(events) else ""
