@@ -1,6 +1,7 @@
 """A real browser without a window: what it makes of a page, and what it complains about."""
 
 import html
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+
+from tests.node_tools import NOTHING_MAY_BE_MISSING
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 LONGEST_S = 60
@@ -82,5 +85,8 @@ class Chromium:
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Chromium:
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        pytest.skip("no browser: on Debian or Ubuntu, apt install chromium")
+        missing = "no browser: on Debian or Ubuntu, apt install chromium"
+        if NOTHING_MAY_BE_MISSING in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
     return Chromium(program, tmp_path_factory.mktemp("chromium"))
