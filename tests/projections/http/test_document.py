@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from goal_contracts.queries import QUERIES
 
 from services.projections import queries
-from services.projections.http.document import document
+from services.projections.http.document import SAID, document
+from services.projections.http.routes import ROUTES
 from tests.asking_anything import bounded, described
 from tests.issuer import Issuer, bearing
 from tests.projections.http.conftest import Served, serving
@@ -35,3 +37,10 @@ def test_whatever_is_asked_is_answered_as_the_document_says(
 ) -> None:
     headers = bearing(issuer.token(exp=NOW.timestamp() + 600))
     case.call_and_validate(base_url=door, headers=headers)
+
+
+def test_every_question_of_the_contracts_has_a_path_and_every_parameter_says_what_it_is() -> None:
+    asked = {route.question for route in ROUTES}
+    assert [name for name, question in QUERIES.items() if question not in asked] == []
+    named = {name for route in ROUTES for name in (*route.in_path, *route.in_query)}
+    assert sorted(named - {*SAID}) == []
