@@ -23,8 +23,8 @@ QUESTIONS: Final[tuple[Query, ...]] = (
     Readings(kpi="on-time-delivery", known_at="2025-10-31"),
     Readings(kpi="on-time-delivery", as_of="2025-03-31", known_at="2025-03-31"),
     History(kind="key_result", id="q1-faster-assembly-1"),
-    CycleReport(cycle="2025-Q1"),
-    CycleReport(cycle="2025-Q3", as_of="2025-09-15"),
+    CycleReport(cycle="2025-Q1", by_week=True),
+    CycleReport(cycle="2025-Q3", as_of="2025-09-15", by_week=True),
 )
 
 
