@@ -13,7 +13,7 @@ import nats
 import pytest
 from nats.js.api import StorageType
 
-from services.embedded import nats_server
+from services.embedded import nats_server, ports
 from services.embedded.errors import (
     DataDirectoryInUse,
     DataDirectoryUnusable,
@@ -104,7 +104,7 @@ def test_a_port_taken_at_the_last_moment_is_replaced(
     tmp_path: Path, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([busy_port, 0])
-    choose = nats_server.free_ports
+    choose = ports.free_ports
     monkeypatch.setattr(nats_server, "free_ports", lambda *asked: next(answers) or choose(*asked))
     with NatsServer(tmp_path) as server:
         assert server.port != busy_port
