@@ -21,6 +21,7 @@ from tests.benchmarks import (
     bench_commands,
     bench_feed,
     bench_growth,
+    bench_http,
     bench_loading,
     bench_peers,
     bench_readings,
@@ -41,6 +42,7 @@ PARTS: Final[Mapping[str, Callable[[Workplace], Part]]] = {
         bench_asof,
         bench_feed,
         bench_cluster,
+        bench_http,
     )
 }
 

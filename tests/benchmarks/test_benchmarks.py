@@ -19,6 +19,7 @@ FIRST_ROW: Final = {
     "asof": "sqlite: one goal, any date",
     "feed": "bare reading and decoding",
     "cluster": "raw publish",
+    "http": "constant response",
 }
 PEERS: Final = ("umadb", "postgresql", "sqlite")
 
