@@ -173,6 +173,7 @@ class Feed:
     async def _follow(self, workers: ThreadPoolExecutor) -> None:
         self._projector.forget()
         self.position = await _finished(workers, self.store.position)
+        self._wake()  # somebody else may have brought the views there
         last = (await stream_info(self._client, self._stream)).state.last_seq
         if last < self.position:
             raise GapInLog(self.position, last)
