@@ -385,7 +385,7 @@ async def test_the_contracts_are_there_for_everybody(address: str) -> None:
         assert index
         described = await nobody.get("/contracts/asyncapi.json")
         assert described.json()["asyncapi"] == "3.0.0"
-        schema = await nobody.get("/contracts/schemas/events/CheckedIn.json")
+        schema = await nobody.get("/contracts/schemas/events/CheckedIn.v1.json")
         assert schema.headers["content-type"] == "application/schema+json"
         for path in ("nothing.json", "schemas/../../codec.py", "%2e%2e/codec.py"):
             answer = await nobody.get(f"/contracts/{path}")
