@@ -183,6 +183,9 @@ class Feed:
                 both.create_task(self._project_all(workers, ahead), name="views projected")
                 both.create_task(self._store_all(workers, ahead), name="views stored")
         except BaseExceptionGroup as failed:
+            # What fails while we are being cancelled must not keep us from ending.
+            if (ours := asyncio.current_task()) is not None and ours.cancelling():
+                raise asyncio.CancelledError from failed
             raise failed.exceptions[0] from None
 
     async def _project_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
