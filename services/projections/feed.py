@@ -185,7 +185,7 @@ class Feed:
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ended = await _ended(both)
+            ended = await end(both)
         for task in ended:
             task.result()
 
@@ -288,14 +288,18 @@ class Feed:
         self._on_move()
 
 
-async def _ended(tasks: Collection[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
-    """Those that ended by themselves; the others are cancelled, and asked again if they miss it."""
+async def end(tasks: Collection[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
+    """Cancels tasks until they have ended; those that had ended before.
+
+    Once is not enough: what gets its answer at that very moment does not notice (Python 3.11).
+    """
     ended = [task for task in tasks if task.done()]
     running = set(tasks) - set(ended)
     while running:
         for task in running:
-            task.cancel()  # what just then gets an answer in time may not notice
+            task.cancel()
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
     return ended
 
 

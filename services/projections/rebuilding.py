@@ -15,7 +15,7 @@ from goal_contracts.client.stream import USUAL_PACE, JetStreamError, Pace, strea
 from msgspec import Struct
 from nats.aio.client import Client
 
-from services.projections.feed import AnotherLog, Feed
+from services.projections.feed import AnotherLog, Feed, end
 from services.projections.metrics import Metrics, Poisoned
 from services.projections.view_store.comparing import Difference, differences
 from services.projections.view_store.generations import Generation, Generations
@@ -73,8 +73,7 @@ async def rebuild(
             if last >= feed.position and not isinstance(feed.stopped_by, AnotherLog):
                 return await _take_over(client, stream, generations, coming, feed, following)
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await end([following])
             await asyncio.to_thread(store.close)
         # What was there of it had been made from another log.
         await asyncio.to_thread(generations.drop, coming.number)

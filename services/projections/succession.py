@@ -18,7 +18,7 @@ from goal_contracts.client.stream import USUAL_PACE, JetStreamError, Pace, strea
 from nats.aio.client import Client
 from sqlalchemy import Connection
 
-from services.projections.feed import Feed, Poison
+from services.projections.feed import Feed, Poison, end
 from services.projections.metrics import Metrics, Status
 from services.projections.rebuilding import CannotRebuild, moves, rebuild
 from services.projections.view_store import fold
@@ -139,7 +139,7 @@ class Views:
                         following = await self._succeed(newest, following)
                     await self._tidy()
         finally:
-            await _ended(following)
+            await end([following])
             await asyncio.to_thread(self._close)
 
     async def _follow(self) -> None:
@@ -189,10 +189,10 @@ class Views:
         coming = asyncio.create_task(feed.run(), name="feed")
         try:
             await self._caught_up(feed, coming)
-            await _ended(following)
+            await end([following])
             await self._caught_up(feed, coming)
         except BaseException:
-            await _ended(coming)
+            await end([coming])
             store.close()
             raise
         if self._feed is not None:
@@ -241,8 +241,3 @@ def _first(generations: Generations, stream: str) -> Generation:
     begun = generations.begin(stream)
     generations.take_over(begun)
     return begun
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
