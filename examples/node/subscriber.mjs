@@ -1,6 +1,6 @@
 // Keeps every event of an organisation in a file, each once and in order, whatever is killed.
 //
-//   node subscriber.mjs CONTRACTS SERVER ORGANISATION FILE --nkey SEED [--consumer NAME] [--since DATE-TIME]
+//   node subscriber.mjs CONTRACTS SERVER ORGANISATION FILE --nkey SEED [--consumer NAME] [--since DATE]
 //
 // What it knows of the ledger stands in CONTRACTS, the folder with asyncapi.json and schemas/. A line
 // of FILE is an event with its position, so the last whole line says where to go on; `--since` is for
@@ -10,7 +10,7 @@ import { appendFileSync, fstatSync, ftruncateSync, openSync, readFileSync, readS
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { JetStreamApiCodes, jetstreamManager } from "@nats-io/jetstream";
+import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { connect, nkeyAuthenticator, nkeys, PermissionViolationError } from "@nats-io/transport-node";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
@@ -19,6 +19,7 @@ const HEARTBEAT_MS = 1_000;
 const RECONNECT_MS = 100;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
+const BAD_REQUEST = 400;
 const LINE_AROUND_EVENT_BYTES = 64;
 const NEWLINE = "\n".charCodeAt(0);
 
@@ -116,8 +117,7 @@ async function* follow(connection, contracts, kept, { organisation, name, since 
         wait = FIRST_PAUSE_MS;
       }
     } catch (error) {
-      if (error.cause instanceof PermissionViolationError) throw error.cause;
-      if (error instanceof PermissionViolationError || connection.isClosed()) throw error;
+      if (isFinal(error) || connection.isClosed()) throw error;
       console.error(`not read after position ${kept.position}: ${error.message}; trying again`);
     } finally {
       messages?.stop();
@@ -131,6 +131,12 @@ function start(position, since) {
   if (position > 0) return { deliver_policy: "by_start_sequence", opt_start_seq: position + 1 };
   if (since) return { deliver_policy: "by_start_time", opt_start_time: since };
   return { deliver_policy: "all" };
+}
+
+/** What asking again cannot mend. */
+function isFinal(error) {
+  const isRefused = [error, error.cause].some((each) => each instanceof PermissionViolationError);
+  return isRefused || (error instanceof JetStreamApiError && error.status === BAD_REQUEST);
 }
 
 function unlessMissing(error) {
@@ -167,10 +173,12 @@ async function main() {
     name: "goal-ledger example",
     authenticator: nkeyAuthenticator(seed),
     inboxPrefix: contracts.inboxPrefix.replace("{public_key}", publicKey),
+    waitOnFirstConnect: true, // and for ever, unless the server does not let us in
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_MS,
   });
-  const asked = { organisation, name: values.consumer, since: values.since };
+  const since = values.since && new Date(values.since).toISOString();
+  const asked = { organisation, name: values.consumer, since };
   try {
     for await (const message of follow(connection, contracts, kept, asked)) {
       const text = message.string();

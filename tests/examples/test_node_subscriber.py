@@ -133,6 +133,7 @@ def test_each_event_of_the_sample_company_is_kept_once_whatever_is_killed(place:
 
     subscriber = place.subscriber("acme", "acme.ndjson", place.sync)
     chance = random.Random(3)
+    killed_while_loading = 0
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(asyncio.run, load())
 
@@ -146,10 +147,12 @@ def test_each_event_of_the_sample_company_is_kept_once_whatever_is_killed(place:
                 if round_ % 2:
                     place.system.kill_child("nats-server")
                     wait_until(lambda: has(enough + 1), CATCH_UP_S)  # noqa: B023 - at once
+                killed_while_loading += not loading.done()
                 os.kill(process.pid, signal.SIGKILL)
             with subscriber.file.open("ab") as file:
                 file.write(TORN)
         loading.result()
+    assert killed_while_loading > 1
     with subscriber.subscribing() as process:
         subscriber.catch_up(process, len(place.exported("acme")))
         place.command("acme", "DefineUnit", unit_id="live", name="Live", unit_kind="team")
@@ -217,4 +220,11 @@ def test_an_event_that_breaks_its_schema_ends_it_and_is_named(place: Place) -> N
 
 def test_a_consumer_that_is_not_its_own_ends_it(place: Place) -> None:
     subscriber = place.subscriber("acme", "other.ndjson", place.sync)
-    assert "ermissions" in subscriber.fails("--consumer", "somebody-elses")
+    assert "Permissions Violation" in subscriber.fails("--consumer", "somebody-elses")
+
+
+def test_whom_the_server_does_not_know_it_does_not_let_in(place: Place) -> None:
+    nobody = place.home / "nobody.nk"
+    new_key(nobody)
+    said = place.subscriber("acme", "nobody.ndjson", nobody).fails()
+    assert "Authorization Violation" in said
