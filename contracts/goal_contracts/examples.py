@@ -407,9 +407,23 @@ _QUERIES: tuple[queries.Query, ...] = (
     queries.CycleReport(cycle="2025-Q3"),
     queries.ExportView(view="reading"),
     queries.Position(at_least=1234),
+    queries.Diff(before="2025-07-01", after="2025-09-30", unit="platform"),
+    queries.Blame(kind="key_result", id="kr-uptime", field="measure"),
 )
 
 _REFLECTS = queries.Reflects(position=1234, as_of=NOW, known_at=NOW)
+_LATE = queries.LateChange(
+    position=1200,
+    at=NOW,
+    actor="u-17",
+    change="lowered",
+    goal="key_result/kr-uptime",
+    objective_id="o-reliable",
+    title="Uptime of the public API",
+    reason="the supplier's outage cannot be made up for",
+    measure_was=UPTIME,
+    measure=UPTIME_LOWERED,
+)
 _KPI = queries.KpiCard(
     kpi_id="uptime",
     unit_id="platform",
@@ -521,20 +535,7 @@ _ANSWERS: tuple[queries.Answer, ...] = (
                 ),
             ),
         ),
-        late=(
-            queries.LateChange(
-                position=1200,
-                at=NOW,
-                actor="u-17",
-                change="lowered",
-                goal="key_result/kr-uptime",
-                objective_id="o-reliable",
-                title="Uptime of the public API",
-                reason="the supplier's outage cannot be made up for",
-                measure_was=UPTIME,
-                measure=UPTIME_LOWERED,
-            ),
-        ),
+        late=(_LATE,),
         units=(
             queries.UnitCard(unit_id="platform", name="Platform", unit_kind="team", position=2),
         ),
@@ -568,6 +569,44 @@ _ANSWERS: tuple[queries.Answer, ...] = (
     queries.ViewPage(position=1234, rows=(msgspec.Raw(b'{"kpi_id":"uptime"}'),)),
     queries.ViewPosition(position=1234, views=("goal_version", "reading")),
     queries.QueryRefused(reason="not_found", message="there is no KPI latency in acme"),
+    queries.Differences(
+        reflects_before=queries.Reflects(position=900, as_of=JULY_END, known_at=JULY_END),
+        reflects=_REFLECTS,
+        late=(_LATE,),
+        things=(
+            queries.Difference(
+                kind="key_result",
+                id="kr-uptime",
+                title="Uptime of the public API",
+                happened=("retargeted",),
+                fields=(
+                    queries.FieldDifference(
+                        field="measure",
+                        was=msgspec.Raw(codec.encode(UPTIME)),
+                        now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
+                    ),
+                ),
+                changes=(
+                    queries.Change(
+                        position=1200,
+                        kind="key_result",
+                        id="kr-uptime",
+                        event="KeyResultRetargeted",
+                        field="measure",
+                        actor="u-17",
+                        recorded_at=NOW,
+                        known_at=NOW,
+                        effective_at=NOW,
+                        was=msgspec.Raw(codec.encode(UPTIME)),
+                        now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
+                        reason="the supplier's outage cannot be made up for",
+                    ),
+                ),
+                cycle_id="2025-Q3",
+                objective_id="o-reliable",
+            ),
+        ),
+    ),
 )
 
 

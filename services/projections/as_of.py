@@ -159,6 +159,8 @@ class Picture:
         self._cycles: dict[str, CycleState] = {}
         self._courses: dict[str, Course] = {}
         self._readings: dict[tuple[str, str], ReadingRow | None] = {}
+        self.heard: dict[str, list[CheckInRow]] = {}
+        """What stands of the check-ins of the key results that were told."""
 
     def cycles(self, goals: Iterable[Goal]) -> list[CycleCard]:
         """Cycles with their pace, and the bands their scores are read by."""
@@ -257,11 +259,12 @@ class Picture:
         cycle_id: str,
     ) -> KeyResultCard:
         course = self._courses[cycle_id]
+        self.heard[card.key_result_id] = standing.standing(check_ins)
         told = standing.key_result_as_it_stood(
             card,
             objective,
-            standing.standing(check_ins),
-            self._followed(card, cycle_id),
+            self.heard[card.key_result_id],
+            self.followed(card, cycle_id),
             course,
             self._seen.as_of,
         )
@@ -399,7 +402,7 @@ class Picture:
             ).items()
         }
 
-    def _followed(self, card: KeyResultCard, cycle_id: str) -> ReadingRow | None:
+    def followed(self, card: KeyResultCard, cycle_id: str) -> ReadingRow | None:
         """The reading that counts for a key result linked to a KPI: one inside the cycle (R25)."""
         if not isinstance(card.measure, KpiLinked):
             return None

@@ -9,7 +9,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
@@ -18,14 +18,17 @@ from typing import Any, Final, Literal, assert_never
 import msgspec
 import structlog
 from goal_contracts import codec, subjects
+from goal_contracts.fields import Kind
 from goal_contracts.queries import (
     QUERIES,
     Answer,
     AsOf,
-    Change,
+    Blame,
     Changes,
     CommentCard,
     CycleReport,
+    Diff,
+    Differences,
     Events,
     ExportView,
     Goals,
@@ -47,18 +50,20 @@ from goal_contracts.queries import (
 from msgspec import Raw
 from sqlalchemy import ColumnElement, Engine, or_, select
 
+from services.projections import blame
 from services.projections.as_of import (
     POSITION_MAX,
     NoSuchMoment,
     Picture,
     Vantage,
     position_before,
-    present,
     refuse_inverted,
     vantage,
 )
+from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Side
 from services.projections.feed import Feed
 from services.projections.report import parts_of, told
+from services.projections.view_store import change_reader as changes
 from services.projections.view_store import schema
 from services.projections.view_store.reader import FIRST, Goal, Key, Reader, reading
 from services.projections.view_store.store import StoreUnavailable
@@ -196,6 +201,10 @@ class _Asked:
                     return self._report(query, limit)
                 case ExportView():
                     return self._export(query, limit)
+                case Diff():
+                    return self._diff(query, limit)
+                case Blame():
+                    return self._blame(query, limit)
                 case Position():
                     return ViewPosition(position=self._position, views=tuple(schema.VIEWS))
                 case _:
@@ -312,8 +321,9 @@ class _Asked:
                 self._organisation_id, seen.structure, self._units_below(filters["unit"], seen)
             )
         else:
-            objective_id = filters["objective"]
-            found = [(self._require("objective", objective_id, seen.known), objective_id)]
+            goal = self._organisation_id, "objective", filters["objective"]
+            cycle_id = self._reader.cycle_of(*goal, seen.known)
+            found = [] if cycle_id is None else [(cycle_id, filters["objective"])]
         return [
             (cycle_id, objective_id)
             for cycle_id, objective_id in found
@@ -353,50 +363,102 @@ class _Asked:
     # ------------------------------------------------------------------ the other questions
 
     def _history(self, query: History, limit: int) -> Changes:
-        self._organisation()
-        seen, after = present(self._reader, self._organisation_id, self._now), (0, -1)
-        if query.cursor is not None:
-            seen, key = _resumed(query.cursor, self._position, 2)
-            after = (_whole(key[0]), _whole(key[1]))
+        if query.whole and query.kind != "cycle":
+            raise CannotAnswer("malformed", f"whole is asked of a cycle, not of a {query.kind}")
+        seen, key = self._moment(query, 2)
+        after = (_whole(key[0]), _whole(key[1])) if key else (0, -1)
         self._require(query.kind, query.id, seen.known)
-        rows = self._reader.changes(
-            self._organisation_id, query.kind, query.id, seen.known, after=after, limit=limit + 1
-        )
+        where = [changes.seen(seen.known, seen.structure, seen.as_of)]
+        if query.field is not None:
+            where.append(changes.under(query.field))
+        reader = self._reader.changes
+        if query.whole:
+            where.append(self._of_cycle(query.id, seen, self._organisation().zone))
+            rows = reader.of_events(self._organisation_id, *where, after=after, limit=limit + 1)
+        else:
+            thing = self._organisation_id, query.kind, query.id
+            rows = reader.of_thing(*thing, *where, after=after, limit=limit + 1)
         more, rows = len(rows) > limit, rows[:limit]
         return Changes(
             reflects=seen.reflects,
-            changes=tuple(
-                Change(
-                    position=row.position,
-                    kind=row.kind,
-                    id=row.goal_id,
-                    event=row.event,
-                    field=row.field,
-                    actor=row.actor,
-                    recorded_at=row.recorded_at,
-                    known_at=row.known_at,
-                    effective_at=row.effective_at,
-                    was=Raw(row.was or b"null"),
-                    now=Raw(row.now or b"null"),
-                    reason=row.reason,
-                    provenance=row.provenance,
-                    on_behalf_of=row.on_behalf_of,
-                )
-                for row in rows
-            ),
+            changes=tuple(map(blame.told, rows)),
             cursor=_cursor(seen, rows[-1].position, rows[-1].ordinal) if more else None,
         )
 
-    def _readings(self, query: Readings, limit: int) -> ReadingSeries:
+    def _blame(self, query: Blame, limit: int) -> Changes:
+        seen, key = self._moment(query, 1)
+        start = max(_whole(key[0]), 0) if key else 0
+        self._require(query.kind, query.id, seen.known)
+        filters: dict[str, str] = {}
+        if query.kind != "organisation":
+            filters[query.kind] = query.id
+        side = self._side(seen, filters)
+        goals = [goal for goal in side.goals(query.kind, FIRST) if goal.goal_id == query.id]
+        look = side.look(query.kind, goals)
+        rows = blame.behind(self._reader, self._organisation_id, query.kind, [look])
+        found = [
+            change
+            for change in blame.blamed(look, query.id, rows[query.id])
+            if query.field is None or f"{change.field}.".startswith(f"{query.field}.")
+        ]
+        return Changes(
+            reflects=seen.reflects,
+            changes=tuple(found[start : start + limit]),
+            cursor=_cursor(seen, start + limit) if len(found) > start + limit else None,
+        )
+
+    def _diff(self, query: Diff, limit: int) -> Differences:
         zone = self._organisation().zone
-        start = 0
         if query.cursor is None:
-            seen = vantage(
-                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
+            asked = ((query.before, query.before_known_at), (query.after, query.after_known_at))
+            before, after = (
+                vantage(self._reader, self._organisation_id, zone, *moment, self._now)
+                for moment in asked
             )
+            place = BEGINNING
         else:
-            seen, key = _resumed(query.cursor, self._position, 1)
-            start = _whole(key[0])
+            parts = query.cursor.split(".")
+            before, _ = _resumed(".".join(parts[:CURSOR_MOMENT]), self._position, 0)
+            after, key = _resumed(".".join(parts[CURSOR_MOMENT:]), self._position, 4)
+            place = _place(key)
+        filters = _filters(query)
+        for kind, goal_id in filters.items():
+            self._require(kind, goal_id, max(before.known, after.known))
+        sides = self._side(before, filters), self._side(after, filters)
+        told, end = Comparison(self._reader, self._organisation_id, *sides).page(place, limit)
+        if end is None:
+            return told
+        cursor = _cursor(before, _cursor(after, end.section, *end.key))
+        return msgspec.structs.replace(told, cursor=cursor)
+
+    def _side(self, seen: Vantage, filters: dict[str, str]) -> Side:
+        """What AsOf shows of a moment, as it is wanted."""
+
+        def goals(kind: Kind, after: Key) -> Iterator[Goal]:
+            if kind != "organisation":
+                return self._goals(kind, filters, seen, after)
+            return self._by_id(kind, [] if filters else [self._organisation_id], seen, after)
+
+        where: tuple[ColumnElement[bool], ...] | None = None
+        if not filters:
+            where = ()
+        elif filters.keys() == {"cycle"}:
+            where = (schema.goal.c.cycle_id == filters["cycle"],)
+        return Side(seen, self._picture(seen), goals, where)
+
+    def _moment(
+        self, query: History | Blame | Readings, key_length: int
+    ) -> tuple[Vantage, list[str]]:
+        """Where a question stands, and the key its cursor goes on from, if it has one."""
+        zone = self._organisation().zone
+        if query.cursor is not None:
+            return _resumed(query.cursor, self._position, key_length)
+        times = query.as_of, query.known_at
+        return vantage(self._reader, self._organisation_id, zone, *times, self._now), []
+
+    def _readings(self, query: Readings, limit: int) -> ReadingSeries:
+        seen, key = self._moment(query, 1)
+        start = _whole(key[0]) if key else 0
         self._require("kpi", query.kpi, seen.known)
         rows = self._reader.readings(self._organisation_id, query.kpi, seen.known, seen.as_of)
         # Several sources may speak of a period; what counts is what would count at its end.
@@ -416,7 +478,7 @@ class _Asked:
         zone = self._organisation().zone
         refuse_inverted(query.start, query.end, zone)
         if query.cursor is None:
-            seen = vantage(self._reader, self._organisation_id, zone, query.end, None, self._now)
+            seen = self._replayed(query, zone)
             after = 0
             if query.start is not None:
                 after = position_before(self._reader, self._organisation_id, zone, query.start)
@@ -424,6 +486,8 @@ class _Asked:
             seen, key = _resumed(query.cursor, self._position, 1)
             after = _whole(key[0])
         where = [] if query.cycle is None else [self._of_cycle(query.cycle, seen, zone)]
+        if (query.as_of, query.known_at) != (None, None):
+            where.append(changes.of_event_seen(seen.known, seen.structure, seen.as_of))
         rows = self._reader.events(
             self._organisation_id, seen.known, *where, after=after, limit=limit + 1
         )
@@ -432,6 +496,19 @@ class _Asked:
             reflects=seen.reflects,
             events=tuple(ReplayedEvent(row.position, Raw(row.payload)) for row in rows),
             cursor=_cursor(seen, rows[-1].position) if more else None,
+        )
+
+    def _replayed(self, query: Replay, zone: str) -> Vantage:
+        """From where the events are looked at: no further than the end of their range."""
+        place = self._reader, self._organisation_id, zone
+        if (query.as_of, query.known_at) == (None, None):
+            return vantage(*place, query.end, None, self._now)
+        seen = vantage(*place, query.as_of, query.known_at, self._now)
+        if query.end is None:
+            return seen
+        end = vantage(*place, query.end, None, self._now).known
+        return msgspec.structs.replace(
+            seen, known=min(seen.known, end), structure=min(seen.structure, end)
         )
 
     def _of_cycle(self, cycle_id: str, seen: Vantage, zone: str) -> ColumnElement[bool]:
@@ -562,10 +639,12 @@ def _read(subject: str, payload: bytes) -> tuple[str, Query]:
 
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings() | CycleReport():
+        case AsOf() | History() | Readings() | CycleReport() | Blame():
             return query.as_of, query.known_at
         case Replay():
-            return (query.end,)
+            return query.end, query.as_of, query.known_at
+        case Diff():
+            return query.before, query.before_known_at, query.after, query.after_known_at
         case _:
             return ()
 
@@ -574,7 +653,7 @@ def _position_in(moment: str | None) -> int:
     return int(moment[1:]) if moment is not None and moment.startswith("@") else 0
 
 
-def _filters(query: AsOf) -> dict[str, str]:
+def _filters(query: AsOf | Diff) -> dict[str, str]:
     """What is asked for, by kind."""
     filters = {"unit": query.unit, "cycle": query.cycle, "kpi": query.kpi}
     if query.goal is not None:
@@ -607,6 +686,16 @@ def _resumed(cursor: str, last: int, key_length: int) -> tuple[Vantage, list[str
         raise CannotAnswer("malformed", NOT_OUR_CURSOR)
     _refuse_beyond(last, known)
     return seen, parts[CURSOR_MOMENT:]
+
+
+def _place(key: Sequence[str]) -> Place:
+    """Where the page before ended."""
+    section, *rest = key
+    if section == BEGINNING.section:
+        _whole(rest[0])
+    elif section not in SECTIONS:
+        raise CannotAnswer("malformed", NOT_OUR_CURSOR)
+    return Place(section, (rest[0], rest[1], rest[2]))
 
 
 def _refuse_beyond(last: int, position: int) -> None:

@@ -127,11 +127,11 @@ def _late_changes(
             recorded = codec.decode_event(each.position, each.payload)
             card = cards[recorded.goal_id]
             if isinstance(card, ObjectiveCard | KeyResultCard):
-                found += _late_change(recorded, card, cycle)
+                found += late_change(recorded, card, cycle)
     return sorted(found, key=lambda change: change.position)
 
 
-def _late_change(
+def late_change(
     recorded: Recorded, card: ObjectiveCard | KeyResultCard, cycle: CycleState
 ) -> tuple[LateChange, ...]:
     """What an event changed late, if it did; two of them say so only by when they happened."""

@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
+from services.projections.view_store.change_reader import ChangeReader
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import current, standing
 from services.projections.views.current import KpiState, State
@@ -90,6 +91,7 @@ class Reader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.changes = ChangeReader(connection)
 
     # ------------------------------------------------------------------ positions and dates
 
@@ -363,33 +365,25 @@ class Reader:
         came = {row.period for row in standing.standing(rows)}
         return [row for row in reversed(missed) if row.period not in came]
 
-    # ------------------------------------------------------------------ history, replay, export
+    def there(
+        self, organisation_id: str, kind: str, goal_ids: Iterable[str], position: int
+    ) -> set[str]:
+        """Which of some things had come to be by a position."""
+        column = schema.goal.c
+        return {
+            goal_id
+            for ids in _chunks(goal_ids)
+            for goal_id in self._connection.execute(
+                select(column.goal_id).where(
+                    column.organisation_id == organisation_id,
+                    column.kind == kind,
+                    column.goal_id.in_(ids),
+                    column.position <= position,
+                )
+            ).scalars()
+        }
 
-    def changes(
-        self,
-        organisation_id: str,
-        kind: str,
-        goal_id: str,
-        known: int,
-        *,
-        after: tuple[int, int],
-        limit: int,
-    ) -> list[ChangeRow]:
-        """What happened to a thing, in order."""
-        column = schema.change.c
-        statement = (
-            select(schema.change)
-            .where(
-                column.organisation_id == organisation_id,
-                column.kind == kind,
-                column.goal_id == goal_id,
-                column.position <= known,
-                row_of(column.position, column.ordinal) > row_of(*after),
-            )
-            .order_by(column.position, column.ordinal)
-            .limit(limit)
-        )
-        return [ChangeRow(*row) for row in self._connection.execute(statement)]
+    # ------------------------------------------------------------------ history, replay, export
 
     def comments(
         self, organisation_id: str, kind: str, goal_id: str, known: int, *, limit: int
@@ -436,6 +430,20 @@ class Reader:
                             change.position <= known,
                         )
                     ),
+                )
+            )
+        ]
+
+    def events_at(self, organisation_id: str, positions: Sequence[int]) -> list[Replayed]:
+        """The stored events at some positions."""
+        column = schema.event.c
+        return [
+            Replayed(*row)
+            for start in range(0, len(positions), IDS_MAX)
+            for row in self._connection.execute(
+                select(column.position, column.payload).where(
+                    column.organisation_id == organisation_id,
+                    column.position.in_(positions[start : start + IDS_MAX]),
                 )
             )
         ]

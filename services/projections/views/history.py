@@ -18,6 +18,29 @@ from services.projections.views.rows import ChangeRow, CheckInRow
 Difference = tuple[str, Any, Any]
 """Field, value before, value now; None where there is none."""
 
+FACTS: Final = frozenset(
+    event.__name__
+    for event in (
+        events.CheckedIn,
+        events.CheckInCorrected,
+        events.CheckInRetracted,
+        events.KpiReadingRecorded,
+        events.KpiReadingCorrected,
+        events.KpiReadingRetracted,
+        events.KpiReadingMissed,
+        events.KpiHealthChanged,
+    )
+)
+"""What counts by its own effective date, as soon as it is known."""
+DEFINING: Final = frozenset(
+    event.__name__ for event in (events.KpiDefined, events.KpiRedefined, events.KpiRetargeted)
+)
+"""What counts as soon as it is known: a KPI measures what it measures all along."""
+REPLACING: Final = frozenset(
+    event.__name__ for event in (events.CheckInCorrected, events.CheckInRetracted)
+)
+"""Of the facts of key results, those that replace others."""
+
 _NO_FIELDS: Final = {
     "position",
     "retrospectives",
