@@ -82,7 +82,9 @@ def vantage(
     if as_of is None and known_at is None:
         return present(reader, organisation_id, now)
     by_position, by = _place(reader, organisation_id, zone, as_of or known_at or "")
-    known, at = _place(reader, organisation_id, zone, known_at or as_of or "")
+    known, at = by_position, by
+    if as_of is not None and known_at is not None:
+        known, at = _place(reader, organisation_id, zone, known_at)
     return Vantage(known=known, structure=min(known, by_position), as_of=by, known_at=at)
 
 
@@ -159,8 +161,10 @@ class Picture:
         self._cycles: dict[str, CycleState] = {}
         self._courses: dict[str, Course] = {}
         self._readings: dict[tuple[str, str], ReadingRow | None] = {}
-        self.heard: dict[str, list[CheckInRow]] = {}
-        """What stands of the check-ins of the key results that were told."""
+        self._told: dict[str, KeyResultCard] = {}
+        """Key results are looked at for themselves, for their objectives and for those above."""
+        self.heard: dict[str, Sequence[CheckInRow]] = {}
+        """All that was said of the key results that were told."""
 
     def cycles(self, goals: Iterable[Goal]) -> list[CycleCard]:
         """Cycles with their pace, and the bands their scores are read by."""
@@ -205,6 +209,10 @@ class Picture:
 
     def key_results(self, goals: Sequence[Goal]) -> list[KeyResultCard]:
         """Key results with the check-in or reading that counted, their progress and health."""
+        self._tell([goal for goal in goals if goal.goal_id not in self._told])
+        return [self._told[goal.goal_id] for goal in goals if goal.goal_id in self._told]
+
+    def _tell(self, goals: Sequence[Goal]) -> None:
         self._load_cycles(goals)
         objectives = self._reader.states(
             self._organisation_id,
@@ -218,12 +226,12 @@ class Picture:
             self._seen.known,
             self._seen.as_of,
         )
-        return [
-            self._key_result(goal.state, objective, check_ins.get(goal.goal_id, ()), goal.cycle_id)
-            for goal in goals
-            if isinstance(goal.state, KeyResultCard)
-            and isinstance(objective := objectives[goal.objective_id], ObjectiveCard)
-        ]
+        for goal in goals:
+            objective = objectives[goal.objective_id]
+            if isinstance(goal.state, KeyResultCard) and isinstance(objective, ObjectiveCard):
+                self._told[goal.goal_id] = self._key_result(
+                    goal.state, objective, check_ins.get(goal.goal_id, ()), goal.cycle_id
+                )
 
     def kpis(self, goals: Iterable[Goal]) -> list[KpiCard]:
         """KPIs with the definition in force, the reading that counted, and their health."""
@@ -259,11 +267,11 @@ class Picture:
         cycle_id: str,
     ) -> KeyResultCard:
         course = self._courses[cycle_id]
-        self.heard[card.key_result_id] = standing.standing(check_ins)
+        self.heard[card.key_result_id] = check_ins
         told = standing.key_result_as_it_stood(
             card,
             objective,
-            self.heard[card.key_result_id],
+            standing.standing(check_ins),
             self.followed(card, cycle_id),
             course,
             self._seen.as_of,

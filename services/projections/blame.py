@@ -9,20 +9,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-from goal_contracts.measures import KpiLinked
-from goal_contracts.queries import Change, KeyResultCard, KpiCard
+from goal_contracts.queries import Change, KeyResultCard, KpiCard, ReadingCard
 from msgspec import Raw
 
 from services.projections.as_of import Picture, Vantage
 from services.projections.view_store.reader import Goal, Reader
 from services.projections.views import standing
 from services.projections.views.differences import Card
-from services.projections.views.history import DEFINING, FACTS, REPLACING
-from services.projections.views.rows import ChangeRow
+from services.projections.views.history import DEFINING, FACTS
+from services.projections.views.rows import ChangeRow, CheckInRow
 
 UNTOLD: Final = ("", "definition_effective_on")
 """What is no field of a thing: that an event changed none, and from when on a definition counts."""
-COMMENT: Final = "comments."
+CHECK_INS: Final = "check_ins."
 
 Behind = defaultdict[str, list[ChangeRow]]
 """Changes by the thing that shows them, in order."""
@@ -67,27 +66,23 @@ def behind(
 ) -> Behind:
     """What is behind some things at any of some moments, from a position on."""
     goal_ids = {goal_id for look in looks for goal_id in look.things}
-    known = max(look.seen.known for look in looks)
-    last = known if kind == "kpi" else max(look.seen.structure for look in looks)
-    changes = reader.changes
-    rows = changes.of_versions(
-        # A KPI's definition may have been known long before it counts.
-        organisation_id, kind, goal_ids, 1 if kind == "kpi" else first, last
-    )  # fmt: skip
-    found = _by_thing(rows)
-    if kind == "key_result":
-        fields = {field for look in looks for field in _sources(look)}
-        for row in changes.of_facts(organisation_id, kind, goal_ids, fields, REPLACING, known):
-            found[row.goal_id].append(row)
-    read: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+    if kind == "kpi":
+        # What it measures may have been known long before it counts.
+        first, last = 1, max(look.seen.known for look in looks)
+    else:
+        last = max(look.seen.structure for look in looks)
+    found: Behind = defaultdict(list)
+    for row in reader.changes.of_versions(organisation_id, kind, goal_ids, first, last):
+        found[row.goal_id].append(row)
+    facts: defaultdict[int, set[str]] = defaultdict(set)
     for look in looks:
-        for goal_id, place in _readings(look):
-            read[place].add(goal_id)
-    for row in changes.at(organisation_id, "kpi", read):
-        for goal_id in read[row.goal_id, row.position]:
+        for goal_id, position in _facts(look):
+            facts[position].add(goal_id)
+    for row in reader.changes.of_positions(organisation_id, facts):
+        for goal_id in facts[row.position]:
             found[goal_id].append(row)
-    for each in found.values():
-        each.sort(key=lambda row: (row.position, row.ordinal))
+    for rows in found.values():
+        rows.sort(key=lambda row: (row.position, row.ordinal))
     return found
 
 
@@ -104,17 +99,17 @@ def seen_only_by(
 
 def blamed(look: Look, goal_id: str, rows: Sequence[ChangeRow]) -> list[Change]:
     """Of each field that has a value the change that set it, in the order of the fields."""
-    counting = set(_sources(look)) if look.things else set()
+    counting = _sources(look, goal_id) if goal_id in look.things else {}
     last = {
         row.field: row
         for version, row in _with_versions(rows)
         if look.sees(row, goal_id, version)
-        and (row.event not in REPLACING or row.field in counting)
+        and (row.field in counting or not row.field.startswith(CHECK_INS))
     }
     return [
         told(row)
         for field, row in sorted(last.items())
-        if row.now is not None and field not in UNTOLD and not field.startswith(COMMENT)
+        if row.now is not None and field not in UNTOLD
     ]
 
 
@@ -138,25 +133,32 @@ def told(row: ChangeRow) -> Change:
     )
 
 
-def _sources(look: Look) -> Iterator[str]:
-    """The fields of the check-ins that key results show."""
-    for goal_id, shown in look.things.items():
-        if isinstance(shown.card, KeyResultCard):
-            heard = standing.sources(shown.card, look.picture.heard[goal_id])
-            for word, row in heard.items():
-                yield f"check_ins.{row.check_in_id}.{word}"
+def _sources(look: Look, goal_id: str) -> dict[str, CheckInRow]:
+    """The fields of the check-ins that a key result shows."""
+    card = look.things[goal_id].card
+    if not isinstance(card, KeyResultCard):
+        return {}
+    heard = standing.standing(look.picture.heard[goal_id])
+    return {
+        f"check_ins.{row.check_in_id}.{word}": row
+        for word, row in standing.sources(card, heard).items()
+    }
 
 
-def _readings(look: Look) -> Iterator[tuple[str, tuple[str, int]]]:
-    """By thing, the KPI and position of the reading that it shows."""
+def _facts(look: Look) -> Iterator[tuple[str, int]]:
+    """By thing, the positions of what it shows, and of what replaced anything said of it."""
     for goal_id, shown in look.things.items():
         match shown.card:
-            case KpiCard(reading=reading) if reading is not None:
-                yield goal_id, (goal_id, reading.position)
-            case KeyResultCard(measure=KpiLinked(kpi_id=kpi_id)) as card:
-                row = look.picture.followed(card, shown.goal.cycle_id)
-                if row is not None:
-                    yield goal_id, (kpi_id, row.position)
+            case KpiCard(reading=ReadingCard(position=position)):
+                yield goal_id, position
+            case KeyResultCard() as card:
+                counting = {row.first_position for row in _sources(look, goal_id).values()}
+                for row in look.picture.heard[goal_id]:
+                    if row.first_position in counting or row.event != "recorded":
+                        yield goal_id, row.position
+                reading = look.picture.followed(card, shown.goal.cycle_id)
+                if reading is not None:
+                    yield goal_id, reading.position
             case _:
                 pass
 
@@ -171,10 +173,3 @@ def _with_versions(rows: Iterable[ChangeRow]) -> Iterator[tuple[int | None, Chan
     }
     for row in rows:
         yield versions.get(row.position), row
-
-
-def _by_thing(rows: Iterable[ChangeRow]) -> Behind:
-    found: Behind = defaultdict(list)
-    for row in rows:
-        found[row.goal_id].append(row)
-    return found

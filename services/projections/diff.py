@@ -66,7 +66,6 @@ class Side:
         self.goals = goals
         self.where = where
         self._picture = picture
-        self._key_results: dict[str, KeyResultCard] = {}
 
     def look(self, kind: Kind, goals: Sequence[Goal]) -> Look:
         """Some things of a kind with their cards."""
@@ -91,17 +90,9 @@ class Side:
             case "cycle":
                 return self._picture.cycles(goals)
             case "objective":
-                told = self._picture.objectives_with_key_results(goals)
-                for _, key_results in told:
-                    self._key_results |= {each.key_result_id: each for each in key_results}
-                return [card for card, _ in told]
+                return self._picture.objectives(goals)
             case "key_result":
-                known = self._key_results
-                rest = [goal for goal in goals if goal.goal_id not in known]
-                return [
-                    *(known[goal.goal_id] for goal in goals if goal.goal_id in known),
-                    *self._picture.key_results(rest),
-                ]
+                return self._picture.key_results(goals)
             case "kpi":
                 return self._picture.kpis(goals)
             case _:
@@ -138,7 +129,7 @@ class Comparison:
             if limit < 0:
                 end = Place(LATE_FIRST, (str(late[-1].position), "", ""))
             section, key = SECTIONS[0], FIRST
-        to_tell = () if end is not None else SECTIONS[SECTIONS.index(section) :]
+        to_tell: Sequence[Kind] = () if end is not None else SECTIONS[SECTIONS.index(section) :]
         for kind in to_tell:
             pairs = self._pairs(kind, key, limit + 1)
             things += self._differences(kind, pairs[:limit])

@@ -185,6 +185,10 @@ class _Asked:
         self._organisation_id = organisation_id
         self._now = now
         self._position = position
+        self._organisations: dict[int, OrganisationState | None] = {}
+        # The filters are the question's own, so that only the moment tells these apart.
+        self._units_at: dict[int, frozenset[str]] = {}
+        self._objectives_at: dict[tuple[int, int], list[tuple[str, str]]] = {}
 
     def answer(self, query: Query, limit: int) -> Answer:
         try:
@@ -278,16 +282,14 @@ class _Asked:
         goal, where = schema.goal.c, []
         match kind:
             case "kpi":
-                if "kpi" in filters:
-                    where = [goal.goal_id == filters["kpi"]]
                 unit_ids = self._units_below(filters["unit"], seen) if "unit" in filters else None
                 return self._reader.kpis(
                     self._organisation_id,
                     seen.known,
                     seen.structure,
-                    *where,
                     after=after[2],
                     unit_ids=unit_ids,
+                    kpi_ids=[filters["kpi"]] if "kpi" in filters else None,
                 )
             case "unit" if "unit" in filters:
                 unit_ids = self._units_below(filters["unit"], seen)
@@ -316,6 +318,12 @@ class _Asked:
 
     def _objectives(self, filters: dict[str, str], seen: Vantage) -> list[tuple[str, str]]:
         """Cycle and id of the objectives that the filters let through, in order."""
+        key = seen.known, seen.structure
+        if key not in self._objectives_at:
+            self._objectives_at[key] = self._find_objectives(filters, seen)
+        return self._objectives_at[key]
+
+    def _find_objectives(self, filters: dict[str, str], seen: Vantage) -> list[tuple[str, str]]:
         if "unit" in filters:
             found = self._reader.objectives_of_units(
                 self._organisation_id, seen.structure, self._units_below(filters["unit"], seen)
@@ -348,6 +356,11 @@ class _Asked:
 
     def _units_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
         """A unit and all below it, as the tree stood."""
+        if seen.structure not in self._units_at:
+            self._units_at[seen.structure] = self._find_units(unit_id, seen)
+        return self._units_at[seen.structure]
+
+    def _find_units(self, unit_id: str, seen: Vantage) -> frozenset[str]:
         children: dict[str, list[str]] = defaultdict(list)
         units = self._reader.goals(self._organisation_id, "unit", seen.structure)
         for goal in units:
@@ -597,11 +610,13 @@ class _Asked:
         return state
 
     def _organisation_at(self, position: int) -> OrganisationState | None:
-        states = self._reader.states(
-            self._organisation_id, "organisation", [self._organisation_id], position
-        )
-        state = states.get(self._organisation_id)
-        return state if isinstance(state, OrganisationState) else None
+        if position not in self._organisations:
+            states = self._reader.states(
+                self._organisation_id, "organisation", [self._organisation_id], position
+            )
+            state = states.get(self._organisation_id)
+            self._organisations[position] = state if isinstance(state, OrganisationState) else None
+        return self._organisations[position]
 
     def _organisation_card(self, seen: Vantage) -> OrganisationCard | None:
         state = self._organisation_at(seen.structure)

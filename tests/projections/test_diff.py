@@ -7,9 +7,10 @@ from typing import Any
 
 from goal_contracts import codec
 from goal_contracts.differences import applied
-from goal_contracts.queries import AsOf, Diff, Differences
+from goal_contracts.queries import AsOf, Diff
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.projections.log import Asker, Log, view_store
 from tests.projections.test_as_of import _of, fill_in_parts, logs
 from tests.projections.whole import whole
@@ -36,9 +37,7 @@ def test_smoke(log: Log, moments: list[Any], limit: int) -> None:
             before = whole(ask.pages(AsOf(as_of=one, known_at=two, limit=limit)))
             after = whole(ask.pages(AsOf(as_of=three, known_at=four, limit=limit)))
             diff = ask.pages(
-                Diff(
-                    before=one, before_known_at=two, after=three, after_known_at=four, limit=limit
-                )
+                Diff(before=one, before_known_at=two, after=three, after_known_at=four, limit=limit)
             )
             assert codec.encode(applied(before, diff)) == codec.encode(after)
         store.close()

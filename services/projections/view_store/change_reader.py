@@ -4,19 +4,30 @@ A change is seen from a moment as the goals are (see as_of): a check-in or a rea
 and effective, what a KPI measures if it was known, everything else if it had come to be.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import starmap
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
+from services.projections.view_store.statements import ListStatement
 from services.projections.views.history import DEFINING, FACTS
 from services.projections.views.rows import ChangeRow
 
-IDS_MAX: Final = 500
-"""Ids in one statement."""
 _ORDER: Final = (schema.change.c.position, schema.change.c.ordinal)
 
 
@@ -56,17 +67,7 @@ class ChangeReader:
         """What some events changed, whatever they happened to; `where` says which events."""
         column, event = schema.change.c, schema.event.c
         return self._found(
-            select(schema.change)
-            .select_from(schema.event)
-            .join(
-                schema.change,
-                and_(
-                    column.organisation_id == event.organisation_id,
-                    column.kind == event.kind,
-                    column.goal_id == event.goal_id,
-                    column.position == event.position,
-                ),
-            )
+            _of_events()
             .where(
                 event.organisation_id == organisation_id,
                 event.position >= after[0],
@@ -80,79 +81,21 @@ class ChangeReader:
     def of_versions(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], first: int, last: int
     ) -> list[ChangeRow]:
-        """What made some things another than they were, between two positions, by thing."""
-        column, version = schema.change.c, schema.goal_version.c
-        return [
-            row
-            for ids in _chunks(goal_ids)
-            for row in self._found(
-                select(schema.change)
-                .select_from(schema.goal_version)
-                .join(
-                    schema.change,
-                    and_(
-                        column.organisation_id == version.organisation_id,
-                        column.kind == version.kind,
-                        column.goal_id == version.goal_id,
-                        column.position == version.position,
-                    ),
-                )
-                .where(
-                    version.organisation_id == organisation_id,
-                    version.kind == kind,
-                    version.goal_id.in_(ids),
-                    version.position.between(first, last),
-                )
-                .order_by(column.goal_id, *_ORDER)
-            )
-        ]
+        """What made some things another than they were, between two positions."""
+        rows = _OF_VERSIONS.rows(
+            self._connection,
+            goal_ids,
+            organisation_id=organisation_id,
+            kind=kind,
+            first=first,
+            last=last,
+        )
+        return sorted(starmap(ChangeRow, rows), key=_place)
 
-    def of_facts(
-        self,
-        organisation_id: str,
-        kind: str,
-        goal_ids: Iterable[str],
-        fields: Collection[str],
-        names: Collection[str],
-        known: int,
-    ) -> list[ChangeRow]:
-        """What was said of some things under certain fields, or in events of certain names."""
-        column = schema.change.c
-        return [
-            row
-            for ids in _chunks(goal_ids)
-            for row in self._found(
-                select(schema.change)
-                .where(
-                    column.organisation_id == organisation_id,
-                    column.kind == kind,
-                    column.goal_id.in_(ids),
-                    column.position <= known,
-                    or_(column.event.in_(names), column.field.in_(fields)),
-                )
-                .order_by(column.goal_id, *_ORDER)
-            )
-        ]
-
-    def at(
-        self, organisation_id: str, kind: str, places: Iterable[tuple[str, int]]
-    ) -> list[ChangeRow]:
-        """What events at certain positions changed, each named by its thing and its position."""
-        column = schema.change.c
-        wanted = sorted(set(places))
-        return [
-            row
-            for start in range(0, len(wanted), IDS_MAX)
-            for row in self._found(
-                select(schema.change)
-                .where(
-                    column.organisation_id == organisation_id,
-                    column.kind == kind,
-                    row_of(column.goal_id, column.position).in_(wanted[start : start + IDS_MAX]),
-                )
-                .order_by(column.goal_id, *_ORDER)
-            )
-        ]
+    def of_positions(self, organisation_id: str, positions: Iterable[int]) -> list[ChangeRow]:
+        """What the events at some positions changed."""
+        rows = _OF_POSITIONS.rows(self._connection, positions, organisation_id=organisation_id)
+        return sorted(starmap(ChangeRow, rows), key=_place)
 
     def positions(
         self,
@@ -181,16 +124,7 @@ class ChangeReader:
                         version.goal_id == goal.goal_id,
                     ),
                 )
-                .join(
-                    schema.change,
-                    and_(
-                        column.organisation_id == version.organisation_id,
-                        column.kind == version.kind,
-                        column.goal_id == version.goal_id,
-                        column.position == version.position,
-                        column.ordinal == 0,
-                    ),
-                )
+                .join(schema.change, and_(*_of_same_event(schema.goal_version), _IS_FIRST))
                 .where(
                     goal.organisation_id == organisation_id,
                     goal.kind == kind,
@@ -220,15 +154,11 @@ def seen(known: int, structure: int, as_of: datetime) -> ColumnElement[bool]:
 
 def of_event_seen(known: int, structure: int, as_of: datetime) -> ColumnElement[bool]:
     """Whether an event is seen from a moment: what it is called, its changes know."""
-    column, event = schema.change.c, schema.event.c
     return (
-        select(column.position)
+        select(schema.change.c.position)
         .where(
-            column.organisation_id == event.organisation_id,
-            column.kind == event.kind,
-            column.goal_id == event.goal_id,
-            column.position == event.position,
-            column.ordinal == 0,
+            *_of_same_event(schema.event),
+            _IS_FIRST,
             seen(known, structure, as_of),
         )
         .correlate(schema.event)
@@ -242,7 +172,59 @@ def under(field: str) -> ColumnElement[bool]:
     return or_(column == field, func.substr(column, 1, len(field) + 1) == f"{field}.")
 
 
-def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
-    wanted = sorted(set(ids))
-    for start in range(0, len(wanted), IDS_MAX):
-        yield wanted[start : start + IDS_MAX]
+def _of_same_event(table: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """A change and what else an event left in a table, beside each other."""
+    column, other = schema.change.c, table.c
+    return (
+        column.organisation_id == other.organisation_id,
+        column.kind == other.kind,
+        column.goal_id == other.goal_id,
+        column.position == other.position,
+    )
+
+
+def _of_events() -> Select[*tuple[Any, ...]]:
+    return (
+        select(schema.change)
+        .select_from(schema.event)
+        .join(schema.change, and_(*_of_same_event(schema.event)))
+    )
+
+
+def _at(positions: Sequence[BindParameter[Any]]) -> Select[*tuple[Any, ...]]:
+    # The limit, which is never reached, makes a database look at these events first: it would
+    # rather walk through all changes of the organisation.
+    event = (
+        select(schema.event)
+        .where(
+            schema.event.c.organisation_id == bindparam("organisation_id"),
+            schema.event.c.position.in_(positions),
+        )
+        .limit(len(positions))
+        .subquery()
+    )
+    return (
+        select(schema.change).select_from(event).join(schema.change, and_(*_of_same_event(event)))
+    )
+
+
+def _place(row: ChangeRow) -> tuple[int, int]:
+    return row.position, row.ordinal
+
+
+_IS_FIRST: Final = schema.change.c.ordinal == 0
+"""Every event has a first change."""
+_OF_VERSIONS: Final = ListStatement(
+    lambda listed: (
+        select(schema.change)
+        .select_from(schema.goal_version)
+        .join(schema.change, and_(*_of_same_event(schema.goal_version)))
+        .where(
+            schema.goal_version.c.organisation_id == bindparam("organisation_id"),
+            schema.goal_version.c.kind == bindparam("kind"),
+            schema.goal_version.c.goal_id.in_(listed),
+            schema.goal_version.c.position.between(bindparam("first"), bindparam("last")),
+        )
+    )
+)
+_OF_POSITIONS: Final = ListStatement(_at)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Another one in the database, and the views are dropped and read anew from the log."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -159,6 +159,15 @@ goal_version = Table(
     _text_or_none("unit_id"),
     Column("state", Json, nullable=False),
     PrimaryKeyConstraint("organisation_id", "kind", "goal_id", "position"),
+    Index(
+        "version_by_unit",
+        "organisation_id",
+        "kind",
+        "unit_id",
+        "goal_id",
+        sqlite_where=text("unit_id IS NOT NULL"),
+        postgresql_where=text("unit_id IS NOT NULL"),
+    ),
     **_SQLITE,
 )
 

@@ -36,10 +36,6 @@ DEFINING: Final = frozenset(
     event.__name__ for event in (events.KpiDefined, events.KpiRedefined, events.KpiRetargeted)
 )
 """What counts as soon as it is known: a KPI measures what it measures all along."""
-REPLACING: Final = frozenset(
-    event.__name__ for event in (events.CheckInCorrected, events.CheckInRetracted)
-)
-"""Of the facts of key results, those that replace others."""
 
 _NO_FIELDS: Final = {
     "position",
