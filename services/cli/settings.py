@@ -22,12 +22,14 @@ ORGANISATION: Final = "acme"
 DATA: Final = Path(".goal-ledger")
 DEMO_DATA: Final = Path(".goal-ledger-demo")
 SERVER_FILE: Final = "server.json"
+VIEWS_FILE: Final = "views.sqlite"
 ACTOR_LENGTH_MAX: Final = 64
 SETTINGS: Final = (
     "org",
     "server",
     "monitor",
     "data",
+    "database",
     "actor",
     "format",
     "wait",
@@ -82,6 +84,11 @@ def find_server(data: Path | None) -> str:
         f"no system runs on {looked}; start one with `goal-ledger up`, "
         "or name its server with --server nats://HOST:PORT"
     )
+
+
+def embedded_database(directory: Path) -> str:
+    """The address of the database that is a file there."""
+    return f"sqlite:///{directory / VIEWS_FILE}"
 
 
 def read_server_file(data: Path) -> RunningServer | None:

@@ -12,7 +12,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -74,8 +74,14 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
     help="Ledgers beside the one that writes, ready to take over from it.",
 )
 @options.http_port
+@options.database
 def up(
-    data: Path, nats_port: int, roles: Path | None, standbys: int, http_port: int | None
+    data: Path,
+    nats_port: int,
+    roles: Path | None,
+    standbys: int,
+    http_port: int | None,
+    database: str | None,
 ) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
@@ -88,7 +94,7 @@ def up(
     async def wait_for_ever(url: str) -> None:
         printing.show("", *how_to_ask(data, url))
 
-    run_system(data, nats_port, wait_for_ever, roles, standbys, http_port)
+    run_system(data, nats_port, wait_for_ever, roles, standbys, http_port, database)
 
 
 def run_system(
@@ -98,6 +104,7 @@ def run_system(
     roles: Path | None = None,
     standbys: int = 0,
     http_port: int | None = None,
+    database: str | None = None,
 ) -> None:
     """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
 
@@ -116,7 +123,11 @@ def run_system(
                 for name, of_it in zip(ledgers, http_ports, strict=True)
             ),
             _service(
-                "projections", data, lambda: ["projections", *_projections_arguments(server, data)]
+                "projections",
+                data,
+                lambda: ["projections", "--server", server.url],
+                # Not an argument: those of a process are seen by everybody on the machine.
+                {f"{settings.PREFIX}DATABASE": database or _embedded_database(data)},
             ),
         )
 
@@ -160,7 +171,12 @@ def how_to_find(data: Path, url: str) -> str:
     return "" if is_found else f" --data {data}"
 
 
-def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
+def _service(
+    name: str,
+    data: Path,
+    command: Callable[[], list[str]],
+    environment: Mapping[str, str] | None = None,
+) -> Child:
     """A service whose command is made anew at each start: the server may have moved."""
 
     def child(argv: list[str]) -> Child:
@@ -169,6 +185,7 @@ def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
             argv,
             run_directory=(data / "run").absolute(),
             log_file=(data / "logs" / f"{name}.log").absolute(),
+            environment=environment,
         )
 
     def prepare() -> Launch:
@@ -194,8 +211,8 @@ def _ledger_command(server: NatsServer, roles: Path | None, http_port: int | Non
     return command
 
 
-def _projections_arguments(server: NatsServer, data: Path) -> list[str]:
-    return ["--server", server.url, "--data", str((data / "views").absolute())]
+def _embedded_database(data: Path) -> str:
+    return settings.embedded_database((data / "views").absolute())
 
 
 def _where(data: Path, server: NatsServer, ledgers: Sequence[str]) -> list[RenderableType]:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import nats.errors
@@ -23,7 +22,8 @@ from nats.aio.msg import Msg
 
 from services.projections.feed import Feed
 from services.projections.queries import Questions
-from services.projections.view_store.store import ViewStore, open_sqlite
+from services.projections.view_store.engines import open_engine
+from services.projections.view_store.store import ViewStore
 from services.stream_reader import JetStreamError, stream_info
 
 QUEUE: Final = "projections"
@@ -37,10 +37,10 @@ log = structlog.get_logger()
 
 
 class Settings(Struct, frozen=True):
-    """Where the projections find the log, and where they keep the views."""
+    """Where the projections find the log, and where they keep the views: see view_store.engines."""
 
     server_url: str
-    views: Path
+    database: str
     stream: str = subjects.STREAM
 
 
@@ -49,7 +49,9 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
     A log that cannot be read on does not end the service: what is known is still answered.
     """
-    store = await asyncio.to_thread(lambda: ViewStore(open_sqlite(settings.views), settings.stream))
+    store = await asyncio.to_thread(
+        lambda: ViewStore(open_engine(settings.database), settings.stream)
+    )
     broker = NatsBroker(
         settings.server_url,
         logger=None,

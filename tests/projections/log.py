@@ -15,7 +15,8 @@ from nats.aio.client import Client
 from services.projections.feed import Feed
 from services.projections.queries import Questions
 from services.projections.view_store import schema
-from services.projections.view_store.store import ViewStore, open_sqlite
+from services.projections.view_store.engines import open_engine, open_sqlite
+from services.projections.view_store.store import ViewStore
 from services.projections.views.projector import Projector
 from services.projections.views.rows import Rows
 
@@ -89,6 +90,11 @@ def projected(log: Log) -> Rows:
 
 def view_store(path: Path) -> ViewStore:
     return ViewStore(open_sqlite(path / "views.sqlite"), STREAM)
+
+
+def store_at(database: str, stream: str = STREAM) -> ViewStore:
+    """The views kept at an address."""
+    return ViewStore(open_engine(database), stream)
 
 
 def fill(store: ViewStore, log: Sequence[Recorded]) -> None:

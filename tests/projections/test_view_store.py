@@ -5,26 +5,33 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from eventsourcing.persistence import TrackingRecorder
-from eventsourcing.tests import persistence as suite
 
 from services.projections.view_store import schema
+from services.projections.view_store.engines import open_sqlite
 from services.projections.view_store.store import (
     NotAViewDatabase,
     NotNext,
     StoreUnavailable,
     ViewStore,
-    open_sqlite,
 )
 from services.projections.views import rows
 from tests.projections.company import life, opened
-from tests.projections.log import Asker, Log, fill, projected, rows_of, view_store
+from tests.projections.log import Asker, Log, fill, projected, rows_of, store_at, view_store
 from tests.waiting import wait_until
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[ViewStore]:
+    """On each of the databases in turn."""
+    store = store_at(database)
+    yield store
+    store.close()
 
 
 def test_a_table_has_the_columns_of_its_row() -> None:
@@ -179,17 +186,6 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "views.sqlite").write_bytes(b"not a database, " * 1_000)
     with pytest.raises(NotAViewDatabase, match="not a database"):
         view_store(tmp_path)
-
-
-class TestAsATrackingRecorder(suite.TrackingRecorderTestCase):
-    """eventsourcing's own cases."""
-
-    @pytest.fixture(autouse=True)
-    def _store(self, store: ViewStore) -> None:
-        self._made = store
-
-    def create_recorder(self) -> TrackingRecorder:
-        return self._made
 
 
 def test_deleting_the_database_gives_the_same_bytes(tmp_path: Path) -> None:

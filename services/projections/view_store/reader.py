@@ -26,7 +26,6 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    exc,
     func,
     literal,
     select,
@@ -36,7 +35,7 @@ from sqlalchemy import tuple_ as row_of
 from services.projections.view_store import schema
 from services.projections.view_store.change_reader import ChangeReader
 from services.projections.view_store.statements import ListStatement, Row, Statement
-from services.projections.view_store.store import StoreUnavailable
+from services.projections.view_store.store import unless_lost
 from services.projections.views import current, standing
 from services.projections.views.current import KpiState, State
 from services.projections.views.rows import ChangeRow, CheckInRow, ReadingRow
@@ -87,13 +86,8 @@ class Exported(NamedTuple):
 @contextmanager
 def reading(engine: Engine) -> Iterator["Reader"]:
     """A reader on one connection; StoreUnavailable if the database cannot be read."""
-    try:
-        with engine.connect() as connection:
-            yield Reader(connection)
-    except exc.OperationalError as error:
-        raise StoreUnavailable(f"the views cannot be read: {error.orig}") from error
-    except engine.dialect.loaded_dbapi.OperationalError as error:
-        raise StoreUnavailable(f"the views cannot be read: {error}") from error
+    with unless_lost(), engine.connect() as connection:
+        yield Reader(connection)
 
 
 class Reader:

@@ -6,48 +6,29 @@ Also the read side's port of eventsourcing: a TrackingRecorder, whose applicatio
 import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, cast
 
+import psycopg
 import structlog
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
 from sqlalchemy import (
-    URL,
     Connection,
     Dialect,
     Engine,
     MetaData,
     Table,
-    create_engine,
     exc,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy import (
-    event as sqlalchemy_event,
-)
 
 from services.projections.view_store import schema
+from services.projections.view_store.engines import is_lost
 from services.projections.views import current
 from services.projections.views.current import State
 from services.projections.views.rows import CheckInRow, ReadingRow, Rows
-
-BUSY_TIMEOUT_S: Final = 10
-CONNECTIONS_MAX: Final = 8
-"""At most so many read at once; one writes."""
-
-PRAGMAS: Final = (
-    "page_size=8192",  # an event fits into a page, beside others
-    "journal_mode=WAL",
-    # A power cut may cost the last transactions, never their integrity, and what is lost is read
-    # again from the log, because the position was lost with it.
-    "synchronous=NORMAL",
-    "wal_autocheckpoint=4000",  # pages: a long log is read in without copying pages too often
-    "cache_size=-65536",  # KiB
-    "temp_store=MEMORY",
-)
 
 log = structlog.get_logger()
 
@@ -67,30 +48,17 @@ class NotAViewDatabase(Exception):
     """The database is broken, or holds something else."""
 
 
-def open_sqlite(path: Path) -> Engine:
-    """The embedded database; the directory is made if it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        pool_size=CONNECTIONS_MAX,
-        max_overflow=0,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
-    )
-
-    @sqlalchemy_event.listens_for(engine, "connect")
-    def settle(connection: Any, _: object) -> None:  # noqa: ANN401  # a DB-API connection
-        for pragma in PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    return engine
-
-
 class Insert:
     """Adds rows to a table as fast as the driver can: values are bound by place, not by name."""
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
         self.view = table.name
-        self._statement = str(insert(table).compile(dialect=dialect))
+        self._copies = dialect.name == "postgresql"
+        self._statement = (
+            f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
+            if self._copies
+            else str(insert(table).compile(dialect=dialect))
+        )
         self._bound = [
             (place, schema.microseconds if isinstance(column.type, schema.Instant) else str)
             for place, column in enumerate(table.columns)
@@ -99,8 +67,15 @@ class Insert:
 
     def add(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """All rows, in one call."""
-        if rows:
+        if not rows:
+            return
+        if not self._copies:
             connection.exec_driver_sql(self._statement, list(map(self._values, rows)))
+            return
+        driver = cast("psycopg.Connection", connection.connection.driver_connection)
+        with driver.cursor() as cursor, cursor.copy(self._statement.encode()) as copy:
+            for row in rows:
+                copy.write_row(self._values(row))
 
     def _values(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         values = list(row)
@@ -118,7 +93,7 @@ class ViewStore(TrackingRecorder):
         self._stream = stream
         self._inserts = [Insert(table, engine.dialect) for table in schema.VIEWS.values()]
         try:
-            with _unavailable():
+            with unless_lost():
                 self._settle_schema()
         except exc.DatabaseError as error:
             raise NotAViewDatabase(
@@ -144,12 +119,12 @@ class ViewStore(TrackingRecorder):
     def last_payload(self) -> bytes | None:
         """The last event as it was read: the log must still say the same there."""
         statement = select(schema.event.c.payload).order_by(schema.event.c.position.desc()).limit(1)
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 
     def write(self, rows: Rows, first: int, last: int) -> None:
         """Store what the events from `first` to `last` add; NotNext unless they are the next."""
-        with _unavailable(), self._engine.begin() as connection:
+        with unless_lost(), self._engine.begin() as connection:
             self._advance(connection, first - 1, last)
             for each in self._inserts:
                 each.add(connection, getattr(rows, each.view))
@@ -181,13 +156,13 @@ class ViewStore(TrackingRecorder):
         statement = select(schema.tracking.c.position).where(
             schema.tracking.c.application == application_name
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Move on without rows; IntegrityError unless it is further than before."""
         name, position = tracking.application_name, tracking.notification_id
-        with _unavailable(), self._engine.begin() as connection:
+        with unless_lost(), self._engine.begin() as connection:
             moved = connection.execute(
                 update(schema.tracking)
                 .where(schema.tracking.c.application == name, schema.tracking.c.position < position)
@@ -216,7 +191,7 @@ class ViewStore(TrackingRecorder):
             .order_by(version.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             state = connection.execute(statement).scalar()
         return None if state is None else current.decode(kind, state)
 
@@ -235,7 +210,7 @@ class ViewStore(TrackingRecorder):
             .order_by(column.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             row = connection.execute(statement).first()
         return None if row is None else CheckInRow(*row)
 
@@ -256,7 +231,7 @@ class ViewStore(TrackingRecorder):
             .order_by(column.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             row = connection.execute(statement).first()
         return None if row is None else ReadingRow(*row)
 
@@ -265,7 +240,7 @@ class ViewStore(TrackingRecorder):
         statement = select(func.max(schema.event.c.known_at_max)).where(
             schema.event.c.organisation_id == organisation_id
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 
     # ------------------------------------------------------------------ schema
@@ -296,8 +271,12 @@ class ViewStore(TrackingRecorder):
 
 
 @contextlib.contextmanager
-def _unavailable() -> Iterator[None]:
+def unless_lost() -> Iterator[None]:
+    """StoreUnavailable, in the database's own words, if it cannot be reached meanwhile."""
     try:
         yield
-    except exc.OperationalError as error:
-        raise StoreUnavailable(f"the views cannot be kept: {error.orig}") from error
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        why = str(getattr(error, "orig", None) or error).strip()
+        raise StoreUnavailable(f"the views cannot be reached: {why}") from error
