@@ -186,9 +186,7 @@ class _Asked:
         self._now = now
         self._position = position
         self._organisations: dict[int, OrganisationState | None] = {}
-        # The filters are the question's own, so that only the moment tells these apart.
-        self._units_at: dict[int, frozenset[str]] = {}
-        self._objectives_at: dict[tuple[int, int], list[tuple[str, str]]] = {}
+        self._below: dict[tuple[str, int], frozenset[str]] = {}
 
     def answer(self, query: Query, limit: int) -> Answer:
         try:
@@ -318,12 +316,6 @@ class _Asked:
 
     def _objectives(self, filters: dict[str, str], seen: Vantage) -> list[tuple[str, str]]:
         """Cycle and id of the objectives that the filters let through, in order."""
-        key = seen.known, seen.structure
-        if key not in self._objectives_at:
-            self._objectives_at[key] = self._find_objectives(filters, seen)
-        return self._objectives_at[key]
-
-    def _find_objectives(self, filters: dict[str, str], seen: Vantage) -> list[tuple[str, str]]:
         if "unit" in filters:
             found = self._reader.objectives_of_units(
                 self._organisation_id, seen.structure, self._units_below(filters["unit"], seen)
@@ -356,11 +348,12 @@ class _Asked:
 
     def _units_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
         """A unit and all below it, as the tree stood."""
-        if seen.structure not in self._units_at:
-            self._units_at[seen.structure] = self._find_units(unit_id, seen)
-        return self._units_at[seen.structure]
+        key = unit_id, seen.structure
+        if key not in self._below:
+            self._below[key] = self._tree_below(unit_id, seen)
+        return self._below[key]
 
-    def _find_units(self, unit_id: str, seen: Vantage) -> frozenset[str]:
+    def _tree_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
         children: dict[str, list[str]] = defaultdict(list)
         units = self._reader.goals(self._organisation_id, "unit", seen.structure)
         for goal in units:

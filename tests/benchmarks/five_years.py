@@ -79,7 +79,7 @@ class Size(NamedTuple):
     @property
     def now(self) -> datetime:
         """When nothing more has happened."""
-        return _instant(self.begins_last, QUARTER_DAYS)
+        return instant(self.begins_last, QUARTER_DAYS)
 
     @property
     def units(self) -> list[str]:
@@ -140,7 +140,7 @@ class _Organisation:
         self._check_ins = 0
 
     def life(self) -> Iterator[tuple[datetime, str, Event]]:
-        begun = _instant(BEGIN, 0.0)
+        begun = instant(BEGIN, 0.0)
         for event in self._founding():
             yield begun, "u-0", event
         left: list[_Plan] = []
@@ -151,7 +151,7 @@ class _Organisation:
             left = [(day - QUARTER_DAYS, it) for day, it in plans if day >= QUARTER_DAYS]
             for day, happens in plans[: len(plans) - len(left)]:
                 if (event := happens()) is not None:
-                    yield _instant(begin, day), self._person(), event
+                    yield instant(begin, day), self._person(), event
 
     def _founding(self) -> Iterator[Event]:
         size = self._size
@@ -310,7 +310,7 @@ class _Organisation:
                 return events.KeyResultReworded(made.key_result_id, title_was, made.title)
             case 1 if isinstance(made.measure, Metric):
                 was = made.measure
-                target = was.target + draw.choice((-2, -1, 1, 2))
+                target = max(was.target + draw.choice((-2, -1, 1, 2)), was.baseline + 1)
                 made.measure = Metric(was.unit, was.baseline, target)
                 return events.KeyResultRetargeted(
                     made.key_result_id,
@@ -336,7 +336,7 @@ class _Organisation:
             made.last = events.CheckedIn(
                 key_result_id=made.key_result_id,
                 check_in_id=f"01980b1c-7e3a-9b2c-{self._check_ins:012x}",
-                effective_at=_instant(begin, day - draw.uniform(0, 0.9)),
+                effective_at=instant(begin, day - draw.uniform(0, 0.9)),
                 value=_said(made.measure, draw),
                 confidence=draw.randint(0, 10),
                 status=draw.choice(("on_track", "on_track", "at_risk", "off_track")),
@@ -426,7 +426,8 @@ def _at(day: float, event: Event) -> _Plan:
     return day, lambda: event
 
 
-def _instant(begin: date, day: float) -> datetime:
+def instant(begin: date, day: float) -> datetime:
+    """So many days after the morning of a day."""
     return datetime(begin.year, begin.month, begin.day, 6, tzinfo=UTC) + timedelta(
         seconds=round(day * 86_400)
     )

@@ -46,9 +46,11 @@ LOST: Final = (
     exc.InterfaceError,
     exc.InternalError,  # it has become a standby, which cannot be written
     exc.TimeoutError,  # no connection is free
-    # From what goes straight to the driver, which SQLAlchemy does not see.
-    sqlite3.OperationalError,
+    # From COPY and from prepared statements, which SQLAlchemy does not see.
     psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    sqlite3.OperationalError,
 )
 """What is raised while a database cannot be read or written."""
 

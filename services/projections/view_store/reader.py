@@ -45,7 +45,8 @@ IDS_MAX: Final = 500
 AT_A_TIME: Final = 500
 """Rows in one statement, where nobody knows how many will be wanted."""
 ROWS_MAX: Final = 2**63 - 1
-FEW_READINGS: Final = 8
+FEW_READINGS: Final = 3
+"""So many are looked at first: mostly the very last one counts."""
 FIRST: Final = ("", "", "")
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KEY: Final = (schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.goal_id)
@@ -91,11 +92,17 @@ def reading(engine: Engine) -> Iterator["Reader"]:
 
 
 class Reader:
-    """Answers about one organisation are bounded by a position; see the module."""
+    """Answers about one organisation are bounded by a position; see the module.
+
+    For one question about one organisation: what it has looked up it remembers.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.changes = ChangeReader(connection)
+        self._key_results: dict[tuple[int, str, str], list[Goal]] = {}
+        """By structure, cycle and objective: told with it, and for themselves."""
+        self._carried: dict[tuple[int, frozenset[str]], list[tuple[str, str, str, bytes]]] = {}
 
     # ------------------------------------------------------------------ positions and dates
 
@@ -187,23 +194,23 @@ class Reader:
         self, organisation_id: str, objectives: Iterable[tuple[str, str]], structure: int
     ) -> list[Goal]:
         """The key results of some objectives, named by cycle and id, as they stood; in order."""
+        wanted = {(structure, *each) for each in objectives}
         by_cycle: dict[str, list[str]] = defaultdict(list)
-        for cycle_id, objective_id in objectives:
-            by_cycle[cycle_id].append(objective_id)
-        return sorted(
-            (
-                _goal("key_result", row)
-                for cycle_id, objective_ids in by_cycle.items()
-                for row in _KEY_RESULTS_OF.rows(
-                    self._connection,
-                    objective_ids,
-                    organisation_id=organisation_id,
-                    cycle_id=cycle_id,
-                    structure=structure,
-                )
-            ),
-            key=_key,
-        )
+        for each in wanted:
+            if each not in self._key_results:
+                self._key_results[each] = []
+                by_cycle[each[1]].append(each[2])
+        for cycle_id, objective_ids in by_cycle.items():
+            rows = _KEY_RESULTS_OF.rows(
+                self._connection,
+                objective_ids,
+                organisation_id=organisation_id,
+                cycle_id=cycle_id,
+                structure=structure,
+            )
+            for row in rows:
+                self._key_results[structure, cycle_id, row[1]].append(_goal("key_result", row))
+        return sorted((goal for each in wanted for goal in self._key_results[each]), key=_key)
 
     def objectives_of_units(
         self, organisation_id: str, structure: int, unit_ids: Collection[str]
@@ -228,12 +235,15 @@ class Reader:
         self, organisation_id: str, unit_ids: Collection[str], structure: int
     ) -> list[tuple[str, str, str, bytes]]:
         """Cycle, id, unit and state of the objectives that some units carried."""
-        rows = _OBJECTIVES_OF_UNITS.rows(
-            self._connection, unit_ids, organisation_id=organisation_id, structure=structure
-        )
-        # What moved from one of the units to another may come twice.
-        found = {row[1]: row for row in rows if row[2] in unit_ids}
-        return [(row[0], row[1], row[2], row[3]) for row in found.values()]
+        key = structure, frozenset(unit_ids)
+        if key not in self._carried:
+            rows = _OBJECTIVES_OF_UNITS.rows(
+                self._connection, unit_ids, organisation_id=organisation_id, structure=structure
+            )
+            # What moved from one of the units to another may come twice.
+            found = {row[1]: row for row in rows if row[2] in key[1]}
+            self._carried[key] = [(row[0], row[1], row[2], row[3]) for row in found.values()]
+        return self._carried[key]
 
     def aligned_to(self, organisation_id: str, parents: Iterable[str], structure: int) -> list[str]:
         """The objectives that serve, or have served, some goals."""

@@ -265,9 +265,20 @@ class ViewStore(TrackingRecorder):
                 log.warning("views_dropped", found=found, wanted=wanted)
             there.drop_all(connection)
             schema.metadata.create_all(connection)
+            if connection.dialect.name == "sqlite":
+                _give_statistics(connection)
             connection.execute(
                 insert(schema.view_schema).values(version=wanted[0], stream=wanted[1])
             )
+
+
+def _give_statistics(connection: Connection) -> None:
+    connection.exec_driver_sql("ANALYZE")  # makes the table for them
+    connection.exec_driver_sql(
+        "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)",
+        [(*names, numbers) for names, numbers in schema.SQLITE_STATISTICS.items()],
+    )
+    connection.exec_driver_sql("ANALYZE sqlite_schema")  # reads them; others do when they connect
 
 
 @contextlib.contextmanager
