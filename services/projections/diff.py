@@ -184,7 +184,7 @@ class Comparison:
                     found += late_change(recorded, card, cycle)
         return sorted(found, key=lambda change: change.position)
 
-    def _scopes(self, kind: str) -> Iterator[tuple[ColumnElement[bool], ...]]:
+    def _scopes(self, kind: Kind) -> Iterator[tuple[ColumnElement[bool], ...]]:
         """Which goals of a kind the second moment shows, some at a time."""
         if self._first > self._after.seen.structure:
             return
