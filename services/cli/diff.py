@@ -58,9 +58,11 @@ UNTOLD: Final = frozenset(
         "score_computed",
         "definition_version",
         "value_at",
+        "closings",
     }
 )
 """Fields that say no more than another does, or than that time passed."""
+WORDS: Final = frozenset({"health", "status", "state", "outcome"})
 SHARES: Final = frozenset({"progress", "committed_met"})
 COLUMNS: Final = (
     "late",
@@ -272,6 +274,8 @@ def _from_and_to(field: FieldDifference) -> str:
     was, now = _value(field.was), _value(field.now)
     if field.field in SHARES:
         return f"{_share(was)} {wording.ARROW} {_share(now)}"
+    if field.field in WORDS:
+        was, now = (each and wording.spaced(each) for each in (was, now))
     if was is None and now is not None:
         return f"{wording.NOTHING} {wording.ARROW} {wording.anything(now)}"
     return wording.changed(was, now)

@@ -63,8 +63,8 @@ from services.projections.as_of import (
 from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Side
 from services.projections.feed import Feed
 from services.projections.report import parts_of, told
-from services.projections.view_store import change_reader as changes
 from services.projections.view_store import schema
+from services.projections.view_store.change_reader import of_event_seen
 from services.projections.view_store.reader import FIRST, Goal, Key, Reader, reading
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
@@ -374,16 +374,16 @@ class _Asked:
         seen, key = self._moment(query, 2)
         after = (_whole(key[0]), _whole(key[1])) if key else (0, -1)
         self._require(query.kind, query.id, seen.known)
-        where = [changes.seen(seen.known, seen.structure, seen.as_of)]
-        if query.field is not None:
-            where.append(changes.under(query.field))
-        reader = self._reader.changes
         if query.whole:
-            where.append(self._of_cycle(query.id, seen, self._organisation().zone))
-            rows = reader.of_events(self._organisation_id, *where, after=after, limit=limit + 1)
+            which = self._of_cycle(query.id, seen, self._organisation().zone)
+            rows = self._reader.changes.of_events(
+                self._organisation_id, which, seen, query.field, after=after, limit=limit + 1
+            )
         else:
             thing = self._organisation_id, query.kind, query.id
-            rows = reader.of_thing(*thing, *where, after=after, limit=limit + 1)
+            rows = self._reader.changes.of_thing(
+                *thing, seen, query.field, after=after, limit=limit + 1
+            )
         more, rows = len(rows) > limit, rows[:limit]
         return Changes(
             reflects=seen.reflects,
@@ -493,7 +493,7 @@ class _Asked:
             after = _whole(key[0])
         where = [] if query.cycle is None else [self._of_cycle(query.cycle, seen, zone)]
         if (query.as_of, query.known_at) != (None, None):
-            where.append(changes.of_event_seen(seen.known, seen.structure, seen.as_of))
+            where.append(of_event_seen(seen))
         rows = self._reader.events(
             self._organisation_id, seen.known, *where, after=after, limit=limit + 1
         )

@@ -57,8 +57,8 @@ BY_EFFECTIVE_DATE: Final = (
     events.KpiHealthChanged,
 )
 ONCE_KNOWN: Final = (events.KpiDefined, events.KpiRedefined, events.KpiRetargeted)
-CARRIES: Final = {
-    "organisation": set[str](),
+CARRIES: Final[dict[Kind, set[Kind]]] = {
+    "organisation": set(),
     "unit": {"unit", "cycle", "objective", "key_result", "kpi"},
     "cycle": {"cycle", "objective", "key_result"},
     "objective": {"objective", "key_result"},
@@ -524,7 +524,7 @@ class Then:
         for kind, found in shown.items():
             for name, state in self.of(kind).items():
                 if all(self._is_shown(kind, name, state, *each) for each in filters.items()):
-                    found.append(state)  # reads in this order
+                    found.append(state)
         is_there = bool(self.of("organisation")) and not filters
         state = self.organisation
         card = OrganisationCard(self.past.organisation_id, state.name, state.zone, state.policy)
@@ -636,12 +636,11 @@ class Then:
             }
             reading = self._followed(state)
         elif kind == "kpi":
-            reading = (self.readings.get(name) or [None])[-1]
+            reading = next(reversed(self.readings.get(name, [])), None)
         if reading is not None:
-            where = reading.last.position, f"readings.{reading.now.period}"
-            found |= {
-                (where[0], f"{where[1]}.{word}") for word in ("value", "numerator", "denominator")
-            }
+            position, period = reading.last.position, reading.now.period
+            words = ["value", "numerator", "denominator"]
+            found |= {(position, f"readings.{period}.{word}") for word in words}
         return found
 
     def in_cycle(self, cycle_id: str) -> list[Recorded]:

@@ -57,10 +57,10 @@ class Company:
         """One thing after the other, whenever it is its turn."""
         for number, (now, command) in enumerate(life.opening):
             self._now = now
-            if isinstance(command, commands.OpenOrganisation) and command.policy is not None:
-                policy = replace(command.policy, roll_up=roll_up)
-                command = replace(command, policy=policy)  # noqa: PLW2901  # as it is asked here
-            self.ask(command)
+            asked: Command = command
+            if isinstance(command, commands.OpenOrganisation):
+                asked = replace(command, policy=replace(command.policy, roll_up=roll_up))
+            self.ask(asked)
             if number == 0 and imported:
                 self.ask(commands.StartHistoryImport("h1", source="okrs", digest="d1"))
             yield
@@ -85,7 +85,7 @@ class Company:
                 self._end_cycle(cycle_id, without)
             case drawn.TheLedgerLooks(at_most):
                 due = [] if self._state is None else [*facts_due(self._state, self._now)]
-                for command in due[:at_most]:
+                for _, command in due[:at_most]:
                     self.ask(command, Circumstances(actor="ledger", behind=None))
             case drawn.CreateAgain() | drawn.StartAgain():
                 pass  # nothing comes of it

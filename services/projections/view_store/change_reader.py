@@ -7,7 +7,7 @@ and effective, what a KPI measures if it was known, everything else if it had co
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import starmap
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import (
     BindParameter,
@@ -15,20 +15,35 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    Text,
     and_,
     bindparam,
     func,
+    literal,
+    literal_column,
     or_,
     select,
 )
 from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
-from services.projections.view_store.statements import ListStatement
+from services.projections.view_store.schema import Instant
+from services.projections.view_store.statements import ListStatement, Statement
 from services.projections.views.history import DEFINING, FACTS
 from services.projections.views.rows import ChangeRow
 
 _ORDER: Final = (schema.change.c.position, schema.change.c.ordinal)
+
+
+class Seen(Protocol):
+    """A moment: see as_of."""
+
+    @property
+    def known(self) -> int: ...
+    @property
+    def structure(self) -> int: ...
+    @property
+    def as_of(self) -> datetime: ...
 
 
 class ChangeReader:
@@ -42,41 +57,56 @@ class ChangeReader:
         organisation_id: str,
         kind: str,
         goal_id: str,
-        *where: ColumnElement[bool],
+        seen_from: Seen,
+        field: str | None,
+        *,
         after: tuple[int, int],
         limit: int,
     ) -> list[ChangeRow]:
-        """What happened to a thing."""
-        column = schema.change.c
-        return self._found(
-            select(schema.change)
-            .where(
-                column.organisation_id == organisation_id,
-                column.kind == kind,
-                column.goal_id == goal_id,
-                row_of(*_ORDER) > row_of(*after),
-                *where,
-            )
-            .order_by(*_ORDER)
-            .limit(limit)
+        """What happened to a thing, or to one of its fields and what is below that."""
+        rows = _OF_THING.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            kind=kind,
+            goal_id=goal_id,
+            known=seen_from.known,
+            structure=seen_from.structure,
+            as_of=seen_from.as_of,
+            field=field or "",
+            part=f"{field}.",
+            after_position=after[0],
+            after_ordinal=after[1],
+            limit=limit,
         )
+        return list(starmap(ChangeRow, rows))
 
     def of_events(
-        self, organisation_id: str, *where: ColumnElement[bool], after: tuple[int, int], limit: int
+        self,
+        organisation_id: str,
+        which: ColumnElement[bool],
+        seen_from: Seen,
+        field: str | None,
+        *,
+        after: tuple[int, int],
+        limit: int,
     ) -> list[ChangeRow]:
-        """What some events changed, whatever they happened to; `where` says which events."""
+        """What some events changed, whatever they happened to."""
         column, event = schema.change.c, schema.event.c
-        return self._found(
+        where = [] if field is None else [_is_under(literal(field), literal(f"{field}."))]
+        statement = (
             _of_events()
             .where(
                 event.organisation_id == organisation_id,
                 event.position >= after[0],
                 row_of(event.position, column.ordinal) > row_of(*after),
+                which,
+                is_seen(seen_from),
                 *where,
             )
             .order_by(event.position, column.ordinal)
             .limit(limit)
         )
+        return [ChangeRow(*row) for row in self._connection.execute(statement)]
 
     def of_versions(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], first: int, last: int
@@ -135,41 +165,46 @@ class ChangeReader:
             )
         ]
 
-    def _found(self, statement: Select[*tuple[Any, ...]]) -> list[ChangeRow]:
-        return [ChangeRow(*row) for row in self._connection.execute(statement)]
 
-
-def seen(known: int, structure: int, as_of: datetime) -> ColumnElement[bool]:
+def is_seen(seen_from: Seen) -> ColumnElement[bool]:
     """Whether a change is seen from a moment; see the module."""
-    column = schema.change.c
-    return and_(
-        column.position <= known,
-        or_(
-            and_(column.event.in_(FACTS), column.effective_at <= as_of),
-            column.event.in_(DEFINING),
-            and_(column.event.not_in(FACTS), column.position <= structure),
-        ),
+    return _is_seen(
+        literal(seen_from.known), literal(seen_from.structure), literal(seen_from.as_of, Instant)
     )
 
 
-def of_event_seen(known: int, structure: int, as_of: datetime) -> ColumnElement[bool]:
+def of_event_seen(seen_from: Seen) -> ColumnElement[bool]:
     """Whether an event is seen from a moment: what it is called, its changes know."""
     return (
         select(schema.change.c.position)
-        .where(
-            *_of_same_event(schema.event),
-            _IS_FIRST,
-            seen(known, structure, as_of),
-        )
+        .where(*_of_same_event(schema.event), _IS_FIRST, is_seen(seen_from))
         .correlate(schema.event)
         .exists()
     )
 
 
-def under(field: str) -> ColumnElement[bool]:
-    """Whether a change is of a field, or of a part of it."""
+def _is_seen(
+    known: ColumnElement[int], structure: ColumnElement[int], as_of: ColumnElement[datetime]
+) -> ColumnElement[bool]:
+    column = schema.change.c
+    return and_(
+        column.position <= known,
+        or_(
+            and_(column.event.in_(_literals(FACTS)), column.effective_at <= as_of),
+            column.event.in_(_literals(DEFINING)),
+            and_(column.event.not_in(_literals(FACTS)), column.position <= structure),
+        ),
+    )
+
+
+def _is_under(field: ColumnElement[str], part: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a change is of a field, or of a part of it: a field with a dot behind it."""
     column = schema.change.c.field
-    return or_(column == field, func.substr(column, 1, len(field) + 1) == f"{field}.")
+    return or_(column == field, func.substr(column, 1, func.length(part)) == part)
+
+
+def _literals(names: Iterable[str]) -> list[ColumnElement[str]]:
+    return [literal_column(f"'{name}'", Text) for name in sorted(names)]
 
 
 def _of_same_event(table: FromClause) -> tuple[ColumnElement[bool], ...]:
@@ -214,6 +249,22 @@ def _place(row: ChangeRow) -> tuple[int, int]:
 
 _IS_FIRST: Final = schema.change.c.ordinal == 0
 """Every event has a first change."""
+_OF_THING: Final = Statement(
+    select(schema.change)
+    .where(
+        schema.change.c.organisation_id == bindparam("organisation_id"),
+        schema.change.c.kind == bindparam("kind"),
+        schema.change.c.goal_id == bindparam("goal_id"),
+        _is_seen(bindparam("known"), bindparam("structure"), bindparam("as_of", type_=Instant)),
+        or_(
+            bindparam("field", type_=Text) == "",
+            _is_under(bindparam("field", type_=Text), bindparam("part", type_=Text)),
+        ),
+        row_of(*_ORDER) > row_of(bindparam("after_position"), bindparam("after_ordinal")),
+    )
+    .order_by(*_ORDER)
+    .limit(bindparam("limit"))
+)
 _OF_VERSIONS: Final = ListStatement(
     lambda listed: (
         select(schema.change)
