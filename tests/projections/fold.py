@@ -429,7 +429,7 @@ class Then:
             definition_version=in_force.version,
             reading=self._reading(standing[-1]) if standing else None,
             health=health,
-            missed=tuple(each.event.period for each in missed),  # type: ignore[union-attr]
+            missed=tuple(each.event.period for each in missed),  # type: ignore[union-attr]  # all of them are
             reviews=tuple(
                 replace(each, overdue=each.closed_at is None and each.due_on < today)
                 for each in state.card.reviews
@@ -599,6 +599,8 @@ class Then:
 
     def blame(self, kind: Kind, name: str) -> list[Change]:
         """The last change of each field that has a value; of facts those that are shown."""
+        if name not in self.of(kind):
+            return []
         state = self.of(kind)[name]
         counting = self._counting(kind, name, state)
         version = self.kpi(state).definition_version if kind == "kpi" else 1

@@ -27,6 +27,7 @@ ORGANISATIONS: Final = ("acme", "umbrella")
 WRITTEN: Final = day("2025-04-05")
 """When what was imported was recorded."""
 ONE_DAY: Final = timedelta(days=1)
+ANN: Final = Circumstances()
 LINE_MAX: Final = 400
 TICK: Final = timedelta(microseconds=1)
 RollUp = Literal["key_results", "children", "both"]
@@ -116,7 +117,7 @@ class Company:
         for command in ending:
             self.ask(command)
 
-    def ask(self, command: Command, circumstances: Circumstances = Circumstances()) -> None:  # noqa: B008  # frozen
+    def ask(self, command: Command, circumstances: Circumstances = ANN) -> None:
         """What follows is recorded; a refusal leaves nothing."""
         running = None if self._state is None else self._state.running_import
         asked = Asked(

@@ -46,14 +46,16 @@ _NO_FIELDS: Final = {
     "published_at",
     "score_origin",
     "score_reason",
+    "health",
+    "check_in_timing",
     "unit_id.unit",
     "cycle_id.cycle",
     "objective_id.objective",
     "key_result_id.key_result",
     "kpi_id.kpi",
 }
-"""The thing's own id (field and kind), and what changes with everything, has its own path,
-or says of the event what its row says."""
+"""The thing's own id (field and kind), and what changes with everything, has its own path, follows
+from a moment, or says of the event what its row says."""
 _NESTED: Final = {"policy", "definition"}
 _CHECK_IN_FIELDS: Final = ("value", "confidence", "status", "note")
 _READING_FIELDS: Final = ("value", "numerator", "denominator")
