@@ -424,6 +424,20 @@ _LATE = queries.LateChange(
     measure_was=UPTIME,
     measure=UPTIME_LOWERED,
 )
+_RETARGETED = queries.Change(
+    position=1200,
+    kind="key_result",
+    id="kr-uptime",
+    event="KeyResultRetargeted",
+    field="measure",
+    actor="u-17",
+    recorded_at=NOW,
+    known_at=NOW,
+    effective_at=NOW,
+    was=msgspec.Raw(codec.encode(UPTIME)),
+    now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
+    reason="the supplier's outage cannot be made up for",
+)
 _KPI = queries.KpiCard(
     kpi_id="uptime",
     unit_id="platform",
@@ -586,27 +600,13 @@ _ANSWERS: tuple[queries.Answer, ...] = (
                         now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
                     ),
                 ),
-                changes=(
-                    queries.Change(
-                        position=1200,
-                        kind="key_result",
-                        id="kr-uptime",
-                        event="KeyResultRetargeted",
-                        field="measure",
-                        actor="u-17",
-                        recorded_at=NOW,
-                        known_at=NOW,
-                        effective_at=NOW,
-                        was=msgspec.Raw(codec.encode(UPTIME)),
-                        now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
-                        reason="the supplier's outage cannot be made up for",
-                    ),
-                ),
+                changes=(_RETARGETED,),
                 cycle_id="2025-Q3",
                 objective_id="o-reliable",
             ),
         ),
     ),
+    queries.Blamed(reflects=_REFLECTS, fields=(_RETARGETED,)),
 )
 
 

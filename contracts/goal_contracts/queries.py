@@ -462,10 +462,18 @@ class Change(Struct, frozen=True, omit_defaults=True):
 
 
 class Changes(Struct, frozen=True, tag_field="reply", tag="changes", omit_defaults=True):
-    """The answer to History, in order, and to Blame, in the order of the fields."""
+    """The answer to History, in order."""
 
     reflects: Reflects
     changes: tuple[Change, ...]
+    cursor: str | None = None
+
+
+class Blamed(Struct, frozen=True, tag_field="reply", tag="blame", omit_defaults=True):
+    """The answer to Blame: of each field the change that set it, in the order of the fields."""
+
+    reflects: Reflects
+    fields: tuple[Change, ...] = ()
     cursor: str | None = None
 
 
@@ -609,4 +617,5 @@ Answer = (
     | ViewPosition
     | QueryRefused
     | Differences
+    | Blamed
 )

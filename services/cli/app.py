@@ -17,9 +17,11 @@ from services.cli.export import export
 from services.cli.history import history
 from services.cli.import_okr_markdown import okr_markdown
 from services.cli.import_readings import readings as import_readings
+from services.cli.nats_users import nats_users
 from services.cli.policy import change as policy_set
 from services.cli.policy import show as policy_show
 from services.cli.readings import readings
+from services.cli.rebuild import rebuild
 from services.cli.replay import replay
 from services.cli.report import report
 from services.cli.service import ledger, projections
@@ -95,6 +97,8 @@ for subcommand in (
     export,
     ledger,
     projections,
+    nats_users,
+    rebuild,
 ):
     app.add_command(subcommand)
 

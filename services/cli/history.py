@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 import msgspec
-from goal_contracts.queries import Blame, Change, Changes, History
+from goal_contracts.queries import Blame, Blamed, Change, Changes, History
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -93,10 +93,11 @@ def history(
         "known_at": known_at,
         "limit": PAGE,
     }
-    query = Blame(**asked) if blame else History(**asked, whole=whole)
 
     async def ask(client: Client) -> Changes:
-        return await all_changes(system, client, query)
+        if blame:
+            return await all_blamed(system, client, Blame(**asked))
+        return await all_changes(system, client, History(**asked, whole=whole))
 
     changes = system.run(ask)
     match output_format:
@@ -109,7 +110,18 @@ def history(
             printing.show(*told)
 
 
-async def all_changes(system: System, client: Client, query: History | Blame) -> Changes:
+async def all_blamed(system: System, client: Client, query: Blame) -> Changes:
+    """All pages of the answer as one, the changes that set the fields."""
+    found: list[Change] = []
+    while True:
+        page = await system.ask(client, query, Blamed)
+        found += page.fields
+        if page.cursor is None:
+            return Changes(page.reflects, tuple(found))
+        query = msgspec.structs.replace(query, cursor=page.cursor)
+
+
+async def all_changes(system: System, client: Client, query: History) -> Changes:
     """All pages of the answer as one."""
     found: list[Change] = []
     while True:

@@ -24,6 +24,7 @@ from goal_contracts.queries import (
     Answer,
     AsOf,
     Blame,
+    Blamed,
     Changes,
     CommentCard,
     CycleReport,
@@ -48,7 +49,7 @@ from goal_contracts.queries import (
     ViewPosition,
 )
 from msgspec import Raw
-from sqlalchemy import ColumnElement, Engine, or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from services.projections import blame
 from services.projections.as_of import (
@@ -63,9 +64,10 @@ from services.projections.as_of import (
 from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Side
 from services.projections.feed import Feed
 from services.projections.report import parts_of, told
+from services.projections.succession import Views
 from services.projections.view_store import schema
 from services.projections.view_store.change_reader import of_event_seen
-from services.projections.view_store.reader import FIRST, Goal, Key, Reader, reading
+from services.projections.view_store.reader import FIRST, Connecting, Goal, Key, Reader, reading
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
 from services.projections.views.course import course_of
@@ -93,6 +95,7 @@ SHOWN_WITH: Final = {
 """Asked for one thing of a kind, what is shown."""
 OBJECTIVES_AT_A_TIME: Final = 100
 CURSOR_MOMENT: Final = 4
+OUTDATED: Final = "an older release's views cannot say; new ones are being built: ask again"
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
@@ -113,7 +116,7 @@ class CannotAnswer(Exception):
 class Questions:
     """Answers questions from the views, in threads of its own."""
 
-    def __init__(self, feed: Feed, engine: Engine) -> None:
+    def __init__(self, feed: Feed | Views, engine: Connecting) -> None:
         self._feed = feed
         self._engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
@@ -139,6 +142,12 @@ class Questions:
         except StoreUnavailable as error:
             refused = "unreadable_log"
             answer = codec.encode(QueryRefused("unreadable_log", str(error)))
+        except Exception:
+            if not self._feed.is_outdated:
+                raise
+            log.warning("outdated_views_unreadable", subject=subject, exc_info=True)
+            refused = "not_yet"
+            answer = codec.encode(QueryRefused("not_yet", OUTDATED))
         log.info(
             "asked",
             subject=subject,
@@ -391,7 +400,7 @@ class _Asked:
             cursor=_cursor(seen, rows[-1].position, rows[-1].ordinal) if more else None,
         )
 
-    def _blame(self, query: Blame, limit: int) -> Changes:
+    def _blame(self, query: Blame, limit: int) -> Blamed:
         seen, key = self._moment(query, 1)
         start = max(_whole(key[0]), 0) if key else 0
         self._require(query.kind, query.id, seen.known)
@@ -407,9 +416,9 @@ class _Asked:
             for change in blame.blamed(look, query.id, rows[query.id])
             if query.field is None or f"{change.field}.".startswith(f"{query.field}.")
         ]
-        return Changes(
+        return Blamed(
             reflects=seen.reflects,
-            changes=tuple(found[start : start + limit]),
+            fields=tuple(found[start : start + limit]),
             cursor=_cursor(seen, start + limit) if len(found) > start + limit else None,
         )
 

@@ -1,52 +1,88 @@
-"""The views of a big organisation, as the real projector makes them, in a database."""
+"""The views of a big organisation, as the real projector makes them, in every database there is."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from goal_contracts import subjects
-from sqlalchemy import Engine, func, select
+from msgspec import Struct
+from sqlalchemy import Engine, func, make_url, select
 
 from services.projections.view_store import schema
-from services.projections.view_store.store import ViewStore, open_sqlite
+from services.projections.view_store.engines import open_postgresql, open_sqlite
+from services.projections.view_store.migrating import migrate
+from services.projections.view_store.store import ViewStore
 from services.projections.views.projector import Projector
+from tests.benchmarks import processes
 from tests.benchmarks.five_years import Size, history
 
 BATCH_EVENTS: Final = 10_000
-COUNTED: Final = ("goal_version", "check_in", "reading")
+
+Say = Callable[[str], None]
 
 
-def filled_sqlite(home: Path, size: Size, say: Callable[[str], None]) -> ViewStore:
-    """Views in a file; where they are there already they are taken as they are."""
-    store = ViewStore(open_sqlite(home / "views.sqlite"), subjects.STREAM)
-    if store.position() == 0:
-        fill(store, size, say)
+class Filled(Struct, frozen=True):
+    """The views by the name of their database, and what is missing or to be known of them."""
+
+    stores: dict[str, ViewStore]
+    notes: list[str]
+
+
+@contextlib.contextmanager
+def filled_views(place: Path, size: Size, say: Say) -> Iterator[Filled]:
+    """Databases in a directory, filled by one projection of the whole history."""
+    with contextlib.ExitStack() as held:
+        stores, notes = {"sqlite": _store(open_sqlite(place / "views.sqlite"), held)}, list[str]()
+        try:
+            port = held.enter_context(processes.postgresql(place / "postgresql"))
+        except processes.NotInstalled as missing:
+            notes.append(f"postgresql is not measured: {missing}")
+        else:
+            where = f"{processes.POSTGRESQL_USER}@{processes.HOST}:{port}"
+            url = make_url(f"postgresql://{where}/{processes.POSTGRESQL_DATABASE}")
+            stores["postgresql"] = _store(open_postgresql(url, "views"), held)
+        _fill(list(stores.values()), size, say)
+        yield Filled(stores, [_contents(stores["sqlite"].engine), *notes])
+
+
+def _store(engine: Engine, held: contextlib.ExitStack) -> ViewStore:
+    migrate(engine, "views")
+    store = ViewStore(engine, subjects.STREAM)
+    held.callback(store.close)
     return store
 
 
-def fill(store: ViewStore, size: Size, say: Callable[[str], None]) -> None:
-    """Fold the whole history into the views of a store."""
-    projector, position, life = Projector(store), 0, history(size)
+def _fill(stores: list[ViewStore], size: Size, say: Say) -> None:
+    projector, position, life = Projector(stores[0]), 0, history(size)
     while batch := list(islice(life, BATCH_EVENTS)):
         for recorded, payload in batch:
             projector.add(recorded, payload)
-        last = batch[-1][0].position
-        store.write(projector.take(), position + 1, last)
+        rows, last = projector.take(), batch[-1][0].position
+        for store in stores:
+            store.write(rows, position + 1, last)
         projector.trim()
         position = last
         say(f"filling the views: {position:,} events")
+    for store in stores:
+        with store.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("ANALYZE")  # it would do so itself, in a while
+                connection.commit()
 
 
-def contents(engine: Engine) -> str:
-    """How much there is, for a part's notes."""
-    goal = schema.goal.c
-    asked = {"goals": select(func.count()).where(goal.kind.in_(("objective", "key_result")))}
-    asked |= {name: select(func.count()).select_from(schema.VIEWS[name]) for name in COUNTED}
+def _contents(engine: Engine) -> str:
+    """How much there is."""
+    kind, readings = schema.goal.c.kind, schema.reading
     with engine.connect() as connection:
-        return ", ".join(
-            f"{connection.execute(statement).scalar():,} {name.replace('_', ' ')}s".replace(
-                "goalss", "goals"
-            )
-            for name, statement in asked.items()
+
+        def count(table: object, *where: object) -> int:
+            statement = select(func.count()).select_from(table).where(*where)  # type: ignore[arg-type]  # tables and columns
+            return connection.execute(statement).scalar_one()
+
+        goals = count(schema.goal, kind.in_(("objective", "key_result")))
+        return (
+            f"{goals:,} goals, {count(schema.goal_version):,} versions, {count(readings):,} "
+            f"readings, {count(schema.check_in):,} check-ins, {count(schema.event):,} events"
         )

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from goal_contracts import codec, events
 from goal_contracts.codec import Recorded
 from goal_contracts.events import Band, Event, KpiBands, KpiDefinition
+from goal_contracts.fields import Frequency, Outcome
 from goal_contracts.measures import KpiLinked, Maintain, Measure, Metric, Milestone
 from goal_contracts.policy import Policy
 
@@ -57,6 +58,8 @@ _WORDS: Final = (
     "returns",
     "reviews",
 )
+
+_OUTCOMES: Final[tuple[Outcome, ...]] = ("achieved", "partial", "missed")
 
 _Plan = tuple[float, Callable[[], Event | None]]
 """When, in days since the quarter began, and what happens then, if it still can."""
@@ -150,8 +153,9 @@ class _Organisation:
             # A quarter's last readings come when the next one has begun.
             left = [(day - QUARTER_DAYS, it) for day, it in plans if day >= QUARTER_DAYS]
             for day, happens in plans[: len(plans) - len(left)]:
-                if (event := happens()) is not None:
-                    yield instant(begin, day), self._person(), event
+                what = happens()
+                if what is not None:
+                    yield instant(begin, day), self._person(), what
 
     def _founding(self) -> Iterator[Event]:
         size = self._size
@@ -165,7 +169,7 @@ class _Organisation:
                 yield events.UnitDefined(unit, unit.replace("-", " "), "team", above)
         bands = KpiBands(Band(low=Decimal(90)), Band(low=Decimal(80)))
         for number in range(size.weekly_kpis + size.monthly_kpis):
-            frequency = "weekly" if number < size.weekly_kpis else "monthly"
+            frequency: Frequency = "weekly" if number < size.weekly_kpis else "monthly"
             name = f"Rate of {self._word()} in segment {number}"
             definition = KpiDefinition(name, "%", "higher", frequency, "warehouse", bands=bands)
             unit = size.units[number % len(size.units)]
@@ -237,7 +241,7 @@ class _Organisation:
             plans += self._key_result(made, which, judged=judged)
         if judged:
             score = Decimal(draw.randint(0, 100)) / _HUNDRED
-            outcome = draw.choice(("achieved", "partial", "missed"))
+            outcome: Outcome = draw.choice(_OUTCOMES)
             plans.append(
                 _at(90.8, events.ObjectiveGraded(objective_id, outcome, score, score)),
             )

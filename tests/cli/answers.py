@@ -7,6 +7,7 @@ import msgspec
 from goal_contracts.events import Band, KpiBands, KpiDefinition
 from goal_contracts.measures import Count, Metric, Milestone
 from goal_contracts.queries import (
+    Blamed,
     Change,
     Changes,
     CycleCard,
@@ -193,7 +194,7 @@ CHANGES = Changes(
     ),
 )  # fmt: skip
 
-BLAMED = Changes(reflects=REFLECTS, changes=(CHANGES.changes[2],))
+BLAMED = Blamed(reflects=REFLECTS, fields=(CHANGES.changes[2],))
 
 DIFFERENCES = Differences(
     reflects_before=Reflects(20, at("2025-07-01", "21:59"), at("2025-07-01", "21:59")),

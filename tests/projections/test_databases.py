@@ -10,7 +10,7 @@ from goal_contracts.queries import AsOf, CycleReport, Goals, History, Query, Rea
 from sqlalchemy import text
 
 from services.projections.view_store import schema
-from services.projections.view_store.engines import NotADatabase, open_engine
+from services.projections.view_store.engines import NotADatabase, read_address
 from services.projections.view_store.store import StoreUnavailable, ViewStore
 from tests.postgresql import RELEASES, Cluster, empty_database
 from tests.projections.company import life
@@ -142,10 +142,10 @@ def test_a_server_that_is_away_is_said_to_be_and_is_found_again(
 @pytest.mark.parametrize("address", ["mysql://host/views", "views.sqlite", "sqlite://"])
 def test_what_is_no_address_of_a_database_is_said_to_be_none(address: str) -> None:
     with pytest.raises(NotADatabase, match="accepted: sqlite:///FILE or postgresql://"):
-        open_engine(address)
+        read_address(address)
 
 
 def test_a_password_is_not_told() -> None:
     with pytest.raises(NotADatabase) as refused:
-        open_engine("mysql://user:secret@host/views")
+        read_address("mysql://user:secret@host/views")
     assert "secret" not in str(refused.value)

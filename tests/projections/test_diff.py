@@ -10,6 +10,7 @@ from goal_contracts.measures import Metric
 from goal_contracts.queries import (
     AsOf,
     Blame,
+    Blamed,
     Change,
     Changes,
     Diff,
@@ -211,8 +212,8 @@ def test_what_neither_moment_knew_is_not_found(store: ViewStore, ask: Asker) -> 
 
 
 def blamed(ask: Asker, **asked: Any) -> dict[str, Change]:
-    answer = ask(Blame(**{"kind": "key_result", "id": "kr", **asked}), Changes)
-    return {change.field: change for change in answer.changes}
+    answer = ask(Blame(**{"kind": "key_result", "id": "kr", **asked}), Blamed)
+    return {change.field: change for change in answer.fields}
 
 
 def test_blame_names_who_set_each_field_last(store: ViewStore, ask: Asker) -> None:

@@ -317,7 +317,8 @@ def expect_changes(asked: Asked, query: Any, expected: Callable[[], Any]) -> Non
     if not is_known(asked, {query.kind: query.id}):
         assert pages == ["not_found"]
         return
-    same([change for page in pages for change in page.changes], expected())
+    told = "fields" if isinstance(query, Blame) else "changes"
+    same([change for page in pages for change in getattr(page, told)], expected())
     assert {page.reflects for page in pages} == {asked.then.seen.reflects}
 
 

@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 
 from services.projections.view_store import schema
-from services.projections.view_store.engines import open_sqlite
 from services.projections.view_store.store import (
-    NotAViewDatabase,
     NotNext,
     StoreUnavailable,
     ViewStore,
@@ -148,44 +146,6 @@ def _position(database: Path) -> int:
     finally:
         connection.close()
     return found[0] or 0
-
-
-def test_views_of_another_schema_are_dropped_and_begun_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = opened()
-    store = view_store(tmp_path)
-    fill(store, log)
-    store.close()
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
-    store = view_store(tmp_path)
-    assert store.position() == 0
-    fill(store, log)
-    store.close()
-
-
-def test_views_of_another_stream_are_dropped_and_begun_anew(tmp_path: Path) -> None:
-    store = view_store(tmp_path)
-    fill(store, opened())
-    store.close()
-    other = ViewStore(open_sqlite(tmp_path / "views.sqlite"), "ANOTHER")
-    assert other.position() == 0
-    other.close()
-
-
-def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    database = tmp_path / "views.sqlite"
-    with sqlite3.connect(database) as connection:
-        connection.execute("CREATE TABLE invoices (id INTEGER)")
-    connection.close()
-    with pytest.raises(NotAViewDatabase, match="invoices"):
-        view_store(tmp_path)
-
-
-def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
-    (tmp_path / "views.sqlite").write_bytes(b"not a database, " * 1_000)
-    with pytest.raises(NotAViewDatabase, match="not a database"):
-        view_store(tmp_path)
 
 
 def test_deleting_the_database_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """How the two databases are opened, so that the same statements mean the same in both.
 
-SQLite is the embedded one, a file: a power cut may cost it the last transactions, never their
+SQLite is the embedded one, in files: a power cut may cost views the last transactions, never their
 integrity, and what is lost is read again from the log, because the position was lost with it.
-PostgreSQL, 15 or later, waits for its disk: it can fall and lose them without us, who would go on
+PostgreSQL, 15 or later, waits for its disk: it could fall and lose them without us, who would go on
 to cite their position.
 """
 
@@ -21,7 +21,6 @@ BUSY_TIMEOUT_S: Final = 10
 PRAGMAS: Final = (
     "page_size=8192",  # an event fits into a page, beside others
     "journal_mode=WAL",
-    "synchronous=NORMAL",  # nothing waits for the disk
     "wal_autocheckpoint=4000",  # pages: a long log is read in without copying pages too often
     "cache_size=-65536",  # KiB
     "temp_store=MEMORY",
@@ -59,26 +58,23 @@ class NotADatabase(ValueError):
     """An address of no database that can keep views."""
 
 
-def open_engine(address: str) -> Engine:
-    """The database at `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
-
-    Raises NotADatabase for anything else.
-    """
+def read_address(address: str) -> URL:
+    """`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`; NotADatabase if neither."""
     try:
         url = make_url(address)
     except exc.ArgumentError as error:
-        raise NotADatabase(f"{address} is no address of a database: {ACCEPTED}") from error
+        raise NotADatabase(f"this is no address of a database: {ACCEPTED}") from error
     match url.get_backend_name():
         case "sqlite" if url.database:
-            return open_sqlite(Path(url.database))
+            return url
         case "postgresql":
-            return open_postgresql(url)
+            return url
         case _:
             raise NotADatabase(f"no views can be kept at {url.render_as_string()}: {ACCEPTED}")
 
 
-def open_sqlite(path: Path) -> Engine:
-    """The embedded database; the directory is made if it is missing."""
+def open_sqlite(path: Path, *, waits_for_disk: bool = False) -> Engine:
+    """A file; its directory is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
@@ -89,21 +85,28 @@ def open_sqlite(path: Path) -> Engine:
 
     @sqlalchemy_event.listens_for(engine, "connect")
     def settle(connection: Any, _: object) -> None:  # noqa: ANN401  # a DB-API connection
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, f"synchronous={'FULL' if waits_for_disk else 'NORMAL'}"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
 
 
-def open_postgresql(url: URL) -> Engine:
-    """A server's database; nothing is asked of it before the first connection is needed."""
-    return create_engine(
+def open_postgresql(url: URL, schema: str) -> Engine:
+    """One schema of a server's database; the server is not asked before it is needed."""
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg", query={**PATIENCE, **url.query}),
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
         # A server that was started again costs a connection, not an answer.
         pool_pre_ping=True,
     )
+
+    @sqlalchemy_event.listens_for(engine, "connect")
+    def settle(connection: psycopg.Connection, _: object) -> None:
+        connection.execute(f"SET search_path TO {schema}".encode())
+        connection.commit()
+
+    return engine
 
 
 def is_lost(error: Exception) -> bool:

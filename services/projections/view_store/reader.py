@@ -7,10 +7,10 @@ up to which goals had come to be (see as_of).
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, starmap
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from goal_contracts import events
 from goal_contracts.queries import ObjectiveCard
@@ -19,7 +19,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Engine,
     ScalarSelect,
     Select,
     Table,
@@ -84,8 +83,14 @@ class Exported(NamedTuple):
     key: list[str]
 
 
+class Connecting(Protocol):
+    """Whatever gives a connection to the views: an engine, or what knows which engine."""
+
+    def connect(self) -> AbstractContextManager[Connection]: ...
+
+
 @contextmanager
-def reading(engine: Engine) -> Iterator["Reader"]:
+def reading(engine: Connecting) -> Iterator["Reader"]:
     """A reader on one connection; StoreUnavailable if the database cannot be read."""
     with unless_lost(), engine.connect() as connection:
         yield Reader(connection)
@@ -281,8 +286,8 @@ class Reader:
             )
             kpi_ids = {row[0] for row in rows}
         if kpi_ids is not None:
-            rows = sorted(_KPIS_BY_ID.rows(self._connection, kpi_ids, **bounds))
-            yield from _kpis((row for row in rows if row[0] > after), unit_ids)
+            of_ids = sorted(_KPIS_BY_ID.rows(self._connection, kpi_ids, **bounds))
+            yield from _kpis((row for row in of_ids if row[0] > after), unit_ids)
             return
         more = True
         while more:

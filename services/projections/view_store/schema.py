@@ -3,6 +3,9 @@
 Rows are added and never changed, except `tracking`, which holds how far the log has been read. A
 decimal is text, so that no digit is lost; an instant is whole microseconds since 1970, which sort
 and compare alike everywhere; JSON is kept as the bytes it came in.
+
+A change here needs a migration (migrations/views), which lets the rows that are there be read; what
+they say is made anew from the log where the fold has changed (fold, generations).
 """
 
 from datetime import UTC, datetime, timedelta
@@ -23,9 +26,6 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
-
-SCHEMA_VERSION: Final = 3
-"""Another one in the database, and the views are dropped and read anew from the log."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -305,12 +305,4 @@ tracking = Table(
     Column("application", Words, primary_key=True),
     _whole("position"),
     **_SQLITE,
-)
-
-view_schema = Table(
-    "view_schema",
-    metadata,
-    Column("version", Whole, primary_key=True, autoincrement=False),
-    _text("stream"),
-    sqlite_strict=True,
 )

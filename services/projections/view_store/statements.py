@@ -8,14 +8,13 @@ handed straight to the driver; values are named by `bindparam`.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, Select, bindparam
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from services.projections.view_store import schema
 
-LENGTHS: Final = (1, 8, 64, 512)
+LENGTHS: Final = (1, 4, 16, 64, 256)
 """How many values a list has in a text; a shorter one is filled up with its last."""
 
 Row = tuple[Any, ...]
@@ -68,7 +67,7 @@ class _Compiled:
     """A statement's text for one kind of database, and how its values are bound and told."""
 
     def __init__(self, select: Wanted, connection: Connection) -> None:
-        compiled = cast("SQLCompiler", select.compile(dialect=connection.dialect))
+        compiled = select.compile(dialect=connection.dialect)
         self._text = str(compiled)
         self._fixed = compiled.params
         self._by_place = compiled.positiontup
@@ -80,12 +79,11 @@ class _Compiled:
 
     def run(self, connection: Connection, values: Values) -> Sequence[Row]:
         """Ask the driver; what goes wrong is the driver's own error."""
-        bound: Values | tuple[Any, ...] = self._fixed | {
+        named = self._fixed | {
             name: schema.microseconds(value) if isinstance(value, datetime) else value
             for name, value in values.items()
         }
-        if self._by_place is not None:
-            bound = tuple(map(bound.__getitem__, self._by_place))
+        bound = named if self._by_place is None else tuple(named[name] for name in self._by_place)
         cursor = connection.connection.cursor()
         try:
             cursor.execute(self._text, bound)

@@ -9,13 +9,11 @@ from datetime import datetime
 from typing import Any, cast
 
 import psycopg
-import structlog
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
 from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
-    MetaData,
     Table,
     exc,
     func,
@@ -30,8 +28,6 @@ from services.projections.views import current
 from services.projections.views.current import State
 from services.projections.views.rows import CheckInRow, ReadingRow, Rows
 
-log = structlog.get_logger()
-
 
 class StoreUnavailable(Exception):
     """The database cannot be written or read at the moment."""
@@ -42,10 +38,6 @@ class NotNext(Exception):
 
     def __init__(self, first: int) -> None:
         super().__init__(f"the views do not stand right before position {first}")
-
-
-class NotAViewDatabase(Exception):
-    """The database is broken, or holds something else."""
 
 
 class Insert:
@@ -86,20 +78,15 @@ class Insert:
 
 
 class ViewStore(TrackingRecorder):
-    """The views of one stream. Synchronous: on an event loop, call it in a thread."""
+    """One generation of the views of a stream, whose tables are there: see generations.
+
+    Synchronous: on an event loop, call it in a thread.
+    """
 
     def __init__(self, engine: Engine, stream: str) -> None:
         self._engine = engine
         self._stream = stream
         self._inserts = [Insert(table, engine.dialect) for table in schema.VIEWS.values()]
-        try:
-            with unless_lost():
-                self._settle_schema()
-        except exc.DatabaseError as error:
-            raise NotAViewDatabase(
-                f"{engine.url.database} cannot be read ({error.orig}): delete it, and the views "
-                "are read anew from the log"
-            ) from error
 
     @property
     def engine(self) -> Engine:
@@ -242,43 +229,6 @@ class ViewStore(TrackingRecorder):
         )
         with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
-
-    # ------------------------------------------------------------------ schema
-
-    def _settle_schema(self) -> None:
-        wanted = (schema.SCHEMA_VERSION, self._stream)
-        with self._engine.begin() as connection:
-            there = MetaData()
-            there.reflect(connection)
-            found: tuple[object, ...] | None = None
-            if schema.view_schema.name in there.tables:
-                row = connection.execute(select(there.tables[schema.view_schema.name])).first()
-                found = None if row is None else tuple(row)
-            elif there.tables:
-                raise NotAViewDatabase(
-                    f"{self._engine.url.database} holds {', '.join(sorted(there.tables))}, "
-                    "not the views: name another file"
-                )
-            if found == wanted:
-                return
-            if there.tables:
-                log.warning("views_dropped", found=found, wanted=wanted)
-            there.drop_all(connection)
-            schema.metadata.create_all(connection)
-            if connection.dialect.name == "sqlite":
-                _give_statistics(connection)
-            connection.execute(
-                insert(schema.view_schema).values(version=wanted[0], stream=wanted[1])
-            )
-
-
-def _give_statistics(connection: Connection) -> None:
-    connection.exec_driver_sql("ANALYZE")  # makes the table for them
-    connection.exec_driver_sql(
-        "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)",
-        [(*names, numbers) for names, numbers in schema.SQLITE_STATISTICS.items()],
-    )
-    connection.exec_driver_sql("ANALYZE sqlite_schema")  # reads them; others do when they connect
 
 
 @contextlib.contextmanager
