@@ -6,7 +6,8 @@ another check-in. The rest of a history is how a thing came to be as it is, and 
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from goal_contracts.queries import Change, KeyResultCard, KpiCard, ReadingCard
@@ -25,6 +26,15 @@ CHECK_INS: Final = "check_ins."
 
 Behind = defaultdict[str, list[ChangeRow]]
 """Changes by the thing that shows them, in order."""
+
+
+class Fact(Protocol):
+    """What was said, with a date of its own."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def effective_at(self) -> datetime: ...
 
 
 class Shown(NamedTuple):
@@ -57,7 +67,7 @@ class Look(NamedTuple):
                 and version <= shown.card.definition_version
             )
         if row.event in FACTS:
-            return row.position <= self.seen.known and row.effective_at <= self.seen.as_of
+            return _knows(self.seen, row)
         return row.position <= self.seen.structure
 
 
@@ -76,8 +86,11 @@ def behind(
         found[row.goal_id].append(row)
     facts: defaultdict[int, set[str]] = defaultdict(set)
     for look in looks:
-        for goal_id, position in _facts(look):
-            facts[position].add(goal_id)
+        others = [each.seen for each in looks if each is not look]
+        for goal_id, fact in _facts(look):
+            # What every moment sees is behind no difference.
+            if not others or not all(_knows(seen, fact) for seen in others):
+                facts[fact.position].add(goal_id)
     for row in reader.changes.of_positions(organisation_id, facts):
         for goal_id in facts[row.position]:
             found[goal_id].append(row)
@@ -145,22 +158,26 @@ def _sources(look: Look, goal_id: str) -> dict[str, CheckInRow]:
     }
 
 
-def _facts(look: Look) -> Iterator[tuple[str, int]]:
-    """By thing, the positions of what it shows, and of what replaced anything said of it."""
+def _facts(look: Look) -> Iterator[tuple[str, Fact]]:
+    """By thing, what it shows that was said, and what replaced anything said of it."""
     for goal_id, shown in look.things.items():
         match shown.card:
-            case KpiCard(reading=ReadingCard(position=position)):
-                yield goal_id, position
+            case KpiCard(reading=ReadingCard() as reading):
+                yield goal_id, reading
             case KeyResultCard() as card:
                 counting = {row.first_position for row in _sources(look, goal_id).values()}
                 for row in look.picture.heard[goal_id]:
                     if row.first_position in counting or row.event != "recorded":
-                        yield goal_id, row.position
-                reading = look.picture.followed(card, shown.goal.cycle_id)
-                if reading is not None:
-                    yield goal_id, reading.position
+                        yield goal_id, row
+                followed = look.picture.followed(card, shown.goal.cycle_id)
+                if followed is not None:
+                    yield goal_id, followed
             case _:
                 pass
+
+
+def _knows(seen: Vantage, fact: Fact) -> bool:
+    return fact.position <= seen.known and fact.effective_at <= seen.as_of
 
 
 def _with_versions(rows: Iterable[ChangeRow]) -> Iterator[tuple[int | None, ChangeRow]]:
