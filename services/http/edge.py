@@ -8,13 +8,15 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from goal_contracts import codec
+from goal_contracts.documents import PLACE
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from services.http.problems import MEDIA_TYPE, NoAnswer, headers_of
 from services.http.tokens import Bearer, KeysUnavailable, TokenRefused, Tokens
 
-OPEN: Final = frozenset({"/healthz", "/metrics", "/readyz", "/schema"})
+OPEN: Final = frozenset({"/healthz", "/metrics", "/readyz", "/schema", PLACE})
+OPEN_BELOW: Final = f"{PLACE}/"
 SCHEME: Final = "bearer"
 SAFE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -32,12 +34,14 @@ def guarded(app: ASGIApp, tokens: Tokens | None, clock: Callable[[], float]) -> 
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *SAFE_HEADERS]
+                said = {name for name, _ in message["headers"]}
+                safe = [header for header in SAFE_HEADERS if header[0] not in said]
+                message["headers"] = [*message["headers"], *safe]
             await send(message)
 
         if scope["method"] == "HEAD":  # the server leaves the body out
             scope = cast("HTTPScope", {**scope, "method": "GET"})
-        if scope["path"] not in OPEN:
+        if scope["path"] not in OPEN and not scope["path"].startswith(OPEN_BELOW):
             try:
                 scope["user"] = await _bearer(scope, tokens, clock())
             except NoAnswer as no_answer:

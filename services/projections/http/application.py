@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 from services.http.edge import guarded, refuse_other_organisation
 from services.http.openapi import described
 from services.http.problems import NoAnswer, tell
+from services.http.published import contracts
 from services.http.tokens import Bearer, Tokens
 from services.http.watching import Status, watching
 from services.projections.http.answers import Outgoing, PastAnswers, answering_the_past
@@ -46,7 +47,7 @@ def application(
     door = _Door(questions, past, clock)
     api = [described(document()), *(_asking(route, door) for route in ROUTES), _listening(live)]
     app = Litestar(
-        [*watching(numbers, look), *(api if tokens is not None else ())],
+        [*watching(numbers, look), contracts, *(api if tokens is not None else ())],
         exception_handlers={Exception: tell},
         openapi_config=None,
         # It would set up logging of its own, with a thread.

@@ -374,3 +374,22 @@ async def test_without_a_token_nothing_is_told_but_how_the_service_is(
 async def test_no_other_site_may_ask(client: httpx.AsyncClient) -> None:
     answer = await client.get(f"{BEFORE}/goals", headers={"Origin": "https://elsewhere.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+async def test_the_contracts_are_there_for_everybody(address: str) -> None:
+    async with httpx.AsyncClient(base_url=address) as nobody:
+        page = await nobody.get("/contracts")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "style-src 'unsafe-inline'" in page.headers["content-security-policy"]
+        assert len(page.headers.get_list("content-security-policy")) == 1
+        assert "KeyResultRetargeted" in page.text
+        index = (await nobody.get("/contracts/schemas/index.json")).json()
+        assert index
+        described = await nobody.get("/contracts/asyncapi.json")
+        assert described.json()["asyncapi"] == "3.0.0"
+        schema = await nobody.get("/contracts/schemas/events/CheckedIn.v1.json")
+        assert schema.headers["content-type"] == "application/schema+json"
+        for path in ("nothing.json", "schemas/../../codec.py", "%2e%2e/codec.py"):
+            answer = await nobody.get(f"/contracts/{path}")
+            assert answer.status_code in {401, 404}
+            assert answer.headers["content-type"] == "application/problem+json"
