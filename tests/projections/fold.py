@@ -711,6 +711,8 @@ class Then:
         return Report(
             reflects=self.seen.reflects,
             cycle=self.cycle(state),
+            organisation=self.organisation.name,
+            zone=self.past.zone,
             late=tuple(
                 self.late(
                     [

@@ -20,6 +20,7 @@ from goal_contracts.queries import (
     Readings,
     Replay,
     ViewPage,
+    WeeklyDigest,
 )
 from msgspec.structs import replace
 
@@ -77,6 +78,7 @@ def questions() -> Iterator[Query]:
         yield AsOf(as_of="2025-07-03", known_at=moment, goal="key_result/kr")
         yield Readings(kpi="kpi", as_of=moment, limit=1)
         yield CycleReport(cycle="q3", as_of=moment, limit=1)
+        yield WeeklyDigest(as_of=moment, limit=2)
         yield Replay(as_of=moment, limit=4)
         yield Replay(cycle="q3", end=moment, limit=4)
         yield History(kind="cycle", id="q3", whole=True, as_of=moment, limit=5)
