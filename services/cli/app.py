@@ -11,6 +11,7 @@ import click
 from services.cli.as_of import as_of
 from services.cli.command import command
 from services.cli.demo import demo
+from services.cli.diff import diff
 from services.cli.errors import told_in_one_line
 from services.cli.export import export
 from services.cli.history import history
@@ -89,6 +90,7 @@ for subcommand in (
     command,
     imports,
     as_of,
+    diff,
     readings,
     history,
     replay,

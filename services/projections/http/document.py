@@ -53,6 +53,12 @@ SAID: Final[Mapping[str, str]] = {
     "view": "The view's name.",
     "week": "A week of the calendar.",
     "by_week": "Also how it stood at each week's end.",
+    "before": "The first moment: what is true by then.",
+    "before_known_at": "The first moment: what was known then; without it, as `before`.",
+    "after": "The second moment: what is true by then; without it and `after_known_at`, now.",
+    "after_known_at": "The second moment: what was known then; without it, as `after`.",
+    "field": "Only this field, and what is below it.",
+    "whole": "Of a cycle, the history of everything in it.",
 }
 
 

@@ -11,8 +11,12 @@ import msgspec
 from goal_contracts.fields import Id
 from goal_contracts.queries import (
     AsOf,
+    Blame,
+    Blamed,
     Changes,
     CycleReport,
+    Diff,
+    Differences,
     Digest,
     Events,
     ExportView,
@@ -90,6 +94,8 @@ ROUTES: Final = (
     Route(
         "/history/{kind}/{id}", "history", History, Changes, {"kind": "key_result", "id": "kr-1"}
     ),
+    Route("/diff", "diff", Diff, Differences, {"before": "2025-07-01", "after": "2025-09-30"}),
+    Route("/blame/{kind}/{id}", "blame", Blame, Blamed, {"kind": "key_result", "id": "kr-1"}),
     Route("/kpis/{kpi}/readings", "readings", Readings, ReadingSeries, {"kpi": "uptime"}),
     Route("/events", "replay", Replay, Events, {"cycle": "2025-q3", "start": "2025-07-01"}),
     Route("/cycles/{cycle}/report", "cycle_report", CycleReport, Report, {"cycle": "2025-q3"}),

@@ -28,6 +28,8 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "goals": {"as_of": "2025-09-30"},
     "one_goal": {"kind": "key_result", "id": "kr", "as_of": "@20"},
     "history": {"kind": "key_result", "id": "kr"},
+    "diff": {"before": "@8", "after": "@30", "unit": "platform"},
+    "blame": {"kind": "key_result", "id": "kr"},
     "readings": {"kpi": "kpi"},
     "replay": {"cycle": "q3", "end": "@30"},
     "cycle_report": {"cycle": "q3"},
