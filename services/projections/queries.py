@@ -135,7 +135,7 @@ class Questions:
             answer = codec.encode(QueryRefused(error.why, str(error)))
         except Exception as error:
             if self._feed.is_outdated:
-                log.warning("outdated_views_unreadable", subject=subject, exc_info=True)
+                log.warning("outdated_views_unreadable", subject=subject, why=repr(error))
                 refused = "not_yet"
                 answer = codec.encode(QueryRefused("not_yet", OUTDATED))
             elif isinstance(error, StoreUnavailable):
