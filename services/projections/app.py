@@ -6,6 +6,7 @@ connection. A question is a task of its own: one that waits for a position holds
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -35,6 +36,8 @@ from services.stream_reader import JetStreamError, stream_info
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
+DATABASE_WAIT_S: Final = 20.0
+DATABASE_POLL_S: Final = 0.5
 DRAIN_S: Final = 12.0
 """A little more than a question may wait for its position."""
 AT_ONCE_MAX: Final = 256
@@ -66,7 +69,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
     A log that cannot be read on does not end the service: what is known is still answered.
     """
-    generations = await asyncio.to_thread(Generations, settings.database)
+    generations = await _opened(settings.database)
     broker = NatsBroker(
         settings.server_url,
         logger=None,
@@ -223,6 +226,19 @@ class Projections:
             raise
         except nats.errors.Error as error:
             log.warning("reply_lost", subject=message.subject, why=str(error))
+
+
+async def _opened(database: str) -> Generations:
+    """What the views are kept in; a database that is away is waited for, but not for ever."""
+    give_up_at = time.monotonic() + DATABASE_WAIT_S
+    while True:
+        try:
+            return await asyncio.to_thread(Generations, database)
+        except StoreUnavailable as error:
+            if time.monotonic() > give_up_at:
+                raise
+            log.warning("database_away", why=str(error))
+            await asyncio.sleep(DATABASE_POLL_S)
 
 
 async def _undecoded(message: StreamMessage[Msg]) -> StreamMessage[Msg]:
