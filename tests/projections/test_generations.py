@@ -271,7 +271,7 @@ async def test_an_older_releases_views_answer_until_the_new_ones_are_there(
     answer = await ask(views, log, AsOf())
     assert answer.reflects.position == HALF
     running = asyncio.create_task(views.run())
-    assert await views.reaches(len(log) - 1, 20)
+    assert await views.reaches(len(log) - 1, 60)
     status = views.status()
     assert (status.is_outdated, status.generation) == (False, 2)
     running.cancel()
@@ -299,7 +299,7 @@ async def test_an_older_releases_views_that_cannot_be_read_say_not_yet(
     assert isinstance(answer, QueryRefused)
     assert answer.reason == "not_yet"
     running = asyncio.create_task(views.run())
-    assert await views.reaches(len(log) - 1, 20)
+    assert await views.reaches(len(log) - 1, 60)
     answer = await ask(views, log, AsOf())
     assert answer.reflects.position == len(log) - 1
     running.cancel()
