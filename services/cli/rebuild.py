@@ -22,7 +22,8 @@ VIEWS: Final = "views"
 @options.server
 @options.data
 @options.database
-def rebuild(server: str | None, data: Path | None, database: str | None) -> None:
+@options.service_nkey
+def rebuild(server: str | None, data: Path | None, database: str | None, nkey: Path | None) -> None:
     """Make all views from the log anew, beside those that answer; then they give way.
 
     Where the code that makes them is the same, every view is compared, row by row, with what it was
@@ -34,7 +35,10 @@ def rebuild(server: str | None, data: Path | None, database: str | None) -> None
     """
     from services.projections import app  # noqa: PLC0415 - its libraries are needed only here
 
-    place, url = (data, server) if server else settings.find_system(data)
+    place, url = data, server
+    if url is None:
+        place, running = settings.find_system(data)
+        url, nkey = running.url, nkey or _kept_key(place)
     if database is None:
         if place is None:
             raise WrongUsage("say where the views are: --data DIR or --database URL")
@@ -42,9 +46,9 @@ def rebuild(server: str | None, data: Path | None, database: str | None) -> None
         if not settings.database_file(place / VIEWS).exists():
             raise WrongUsage(f"there are no views in {place / VIEWS}/: name them by --database URL")
     logs.configure(warnings_only=True)
-    wanted = app.Settings(server_url=url, database=database)
+    wanted = app.Settings(server_url=url, database=database, nkey=nkey)
 
-    asyncio.run(_answers(url))
+    asyncio.run(_answers(url, nkey))
     try:
         with printing.progress("Reading the log", None) as advance:
             rebuilt = asyncio.run(app.rebuild(wanted, advance))
@@ -63,7 +67,13 @@ def rebuild(server: str | None, data: Path | None, database: str | None) -> None
         printing.show(f"Every view is what it was, compared up to @{rebuilt.compared_at}.")
 
 
-async def _answers(url: str) -> None:
+def _kept_key(data: Path) -> Path | None:
+    """What lets the projections in, where `up` runs."""
+    key = data / "keys" / "projections.nk"
+    return key if key.exists() else None
+
+
+async def _answers(url: str, nkey: Path | None) -> None:
     """A server that goes away is waited for; one that never was there is told."""
-    async with await Client.connect(url):
+    async with await Client.connect(url, nkey=nkey):
         pass

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import nats
@@ -17,6 +18,7 @@ import structlog
 from faststream import FastStream, StreamMessage
 from faststream.nats import NatsBroker, NatsMessage
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import JetStreamError, stream_info
 from goal_contracts.queries import QueryRefused
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,7 +34,6 @@ from services.projections.view_store.engines import NotADatabase
 from services.projections.view_store.generations import Generations, Superseded
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
 from services.projections.view_store.store import StoreUnavailable
-from services.stream_reader import JetStreamError, stream_info
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
@@ -62,6 +63,7 @@ class Settings(Struct, frozen=True):
     server_url: str
     database: str
     stream: str = subjects.STREAM
+    nkey: Path | None = None
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -82,6 +84,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         ping_interval=10,
         max_outstanding_pings=2,
         graceful_timeout=DRAIN_S,
+        nkeys_seed=_seed(settings),
     )
     try:
         service = await asyncio.to_thread(
@@ -123,7 +126,11 @@ async def rebuild(
     """
     generations = await asyncio.to_thread(Generations, settings.database)
     client = await nats.connect(
-        settings.server_url, name="rebuild", max_reconnect_attempts=-1, reconnect_time_wait=1
+        settings.server_url,
+        name="rebuild",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        nkeys_seed=_seed(settings),
     )
     try:
         return await make_anew(
@@ -132,6 +139,11 @@ async def rebuild(
     finally:
         await client.close()
         generations.close()
+
+
+def _seed(settings: Settings) -> str | None:
+    """The file with what lets us in, as nats-py takes it."""
+    return None if settings.nkey is None else str(settings.nkey)
 
 
 class Projections:
@@ -218,7 +230,7 @@ class Projections:
             await self._reply(message, _failed("a single row is larger than a message may be"))
 
     async def _reply(self, message: Msg, answer: bytes) -> None:
-        if not message.reply:
+        if not subjects.is_for_replies(message.reply):
             return
         try:
             await self.client.publish(message.reply, answer)

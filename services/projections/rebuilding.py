@@ -12,6 +12,7 @@ from typing import Final
 
 import nats.errors
 import structlog
+from goal_contracts.client.stream import USUAL_PACE, JetStreamError, Pace, stream_info
 from msgspec import Struct
 from nats.aio.client import Client
 
@@ -21,7 +22,6 @@ from services.projections.view_store.comparing import Difference, differences
 from services.projections.view_store.generations import Generation, Generations
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
 from services.projections.view_store.store import ViewStore
-from services.stream_reader import USUAL_PACE, JetStreamError, Pace, stream_info
 
 ASK_AGAIN_S: Final = 1.0
 BEGINNINGS_MAX: Final = 3

@@ -15,6 +15,7 @@ from typing import Final
 
 import nats.errors
 import structlog
+from goal_contracts.client.stream import USUAL_PACE, JetStreamError, Pace, stream_info
 from nats.aio.client import Client
 from sqlalchemy import Connection
 
@@ -25,7 +26,6 @@ from services.projections.view_store import fold
 from services.projections.view_store.generations import Generation, Generations, Superseded
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
 from services.projections.view_store.store import StoreUnavailable, ViewStore
-from services.stream_reader import USUAL_PACE, JetStreamError, Pace, stream_info
 
 LOOK_EVERY_S: Final = 1.0
 GRACE_S: Final = 15.0
