@@ -172,8 +172,10 @@ class Questions:
 
     def _answer(self, organisation_id: str, query: Query, now: datetime) -> bytes:
         limit = 1 if isinstance(query, Position) else query.limit
+        # Before the connection: views that take over in between reflect at least as much.
+        position = self._feed.position
         with reading(self._engine) as reader:
-            asked = _Asked(reader, organisation_id, now, self._feed.position)
+            asked = _Asked(reader, organisation_id, now, position)
             while True:
                 answer = codec.encode(asked.answer(query, limit))
                 if len(answer) <= ANSWER_BYTES_MAX or limit == 1:

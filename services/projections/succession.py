@@ -92,9 +92,10 @@ class Views:
     @contextlib.contextmanager
     def connect(self) -> Iterator[Connection]:
         """To the views that answer; NothingAnswers if there are none."""
-        if self._feed is None:
+        feed = self._feed  # another may take its place meanwhile
+        if feed is None:
             raise NothingAnswers("the views are being built anew")
-        with self._feed.store.engine.connect() as connection:
+        with feed.store.engine.connect() as connection:
             yield connection
 
     async def reaches(self, position: int, within_s: float) -> bool:

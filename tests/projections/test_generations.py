@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +24,7 @@ from services.projections.view_store.comparing import digest
 from services.projections.view_store.generations import Generation, Generations, Superseded
 from services.projections.view_store.store import StoreUnavailable, ViewStore
 from services.projections.views.current import UnknownEvent
+from tests.postgresql import RELEASES, Cluster, empty_database
 from tests.projections.log import NOW, Log, append, fill, make_stream
 from tests.projections.test_feed import MORE, SMALL, _unknown, exported, log_of
 from tests.waiting import eventually
@@ -391,6 +392,34 @@ async def test_a_poison_event_is_named_and_readiness_says_so(
     assert f"goal_ledger_views_events_total {len(log) - 1}.0" in told
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+async def test_a_database_that_falls_is_waited_for(
+    nats_client: Client,
+    stream: str,
+    log: Log,
+    release: str,
+    tmp_path: Path,
+    postgresql_clusters: Mapping[str, Cluster],
+) -> None:
+    with empty_database(f"postgresql-{release}", tmp_path, postgresql_clusters) as address:
+        server, generations = postgresql_clusters[release], Generations(address)
+        async with serving(nats_client, stream, generations) as views:
+            assert await views.reaches(len(log) - 1, 30)
+            rebuilding = asyncio.create_task(anew(nats_client, stream, generations))
+            await asyncio.to_thread(server.kill)
+            await append(nats_client, log[-1])
+            await eventually(lambda: views.status().trouble is not None, 30)
+            await asyncio.to_thread(server.start)
+            assert await views.reaches(len(log), 60)
+            await asyncio.gather(rebuilding, return_exceptions=True)
+            rebuilt = await anew(nats_client, stream, generations)  # as whoever is told would
+            assert rebuilt.differences == ()
+            await eventually(lambda: views.status().generation == rebuilt.generation, 30)
+            answer = await ask(views, log, AsOf())
+            assert answer.reflects.position == len(log)
+        generations.close()
 
 
 async def test_it_is_ready_once_it_has_caught_up(
