@@ -36,7 +36,7 @@ import asyncio, sys, nats
 from services.projections.metrics import Metrics
 from services.projections.rebuilding import rebuild
 from services.projections.view_store.generations import Generations
-from services.stream_reader import Pace
+from goal_contracts.client.stream import Pace
 url, database, stream = sys.argv[1:]
 async def main():
     client = await nats.connect(url)
