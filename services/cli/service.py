@@ -112,8 +112,8 @@ def ledger(
     default=str(settings.DATA),
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where the embedded database of the views is kept, if no other is named; it can be "
-    "deleted and is then built anew.",
+    help="Where the embedded database is kept, if no other is named; views that are deleted there "
+    "are built anew.",
 )
 @options.database
 @options.service_nkey

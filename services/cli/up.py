@@ -1,7 +1,7 @@
 """`up`: the whole system in the foreground, on one data directory.
 
 DATA/nats/            the server's streams and its log
-DATA/views/           the view database; may be deleted, it is built anew
+DATA/views/           the view database: projections-N.sqlite may be deleted and are built anew
 DATA/logs/            a log file for each service
 DATA/keys/            what lets the services, and whoever may read it, into the server, and signs
                       this system's own tokens

@@ -6,6 +6,7 @@ connection. A question is a task of its own: one that waits for a position holds
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,8 @@ from services.projections.view_store.store import StoreUnavailable
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
+DATABASE_WAIT_S: Final = 20.0
+DATABASE_POLL_S: Final = 0.5
 DRAIN_S: Final = 12.0
 """A little more than a question may wait for its position."""
 AT_ONCE_MAX: Final = 256
@@ -70,7 +73,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
     A log that cannot be read on does not end the service: what is known is still answered.
     """
-    generations = await asyncio.to_thread(Generations, settings.database)
+    generations = await _opened(settings.database)
     broker = NatsBroker(
         settings.server_url,
         logger=None,
@@ -260,6 +263,19 @@ class Projections:
             raise
         except nats.errors.Error as error:
             log.warning("reply_lost", subject=message.subject, why=str(error))
+
+
+async def _opened(database: str) -> Generations:
+    """What the views are kept in; a database that is away is waited for, but not for ever."""
+    give_up_at = time.monotonic() + DATABASE_WAIT_S
+    while True:
+        try:
+            return await asyncio.to_thread(Generations, database)
+        except StoreUnavailable as error:
+            if time.monotonic() > give_up_at:
+                raise
+            log.warning("database_away", why=str(error))
+            await asyncio.sleep(DATABASE_POLL_S)
 
 
 def _clock() -> datetime:

@@ -204,8 +204,9 @@ class Questions:
         """What is stored behind a position of a kind, of a unit and those below it, of a cycle."""
 
         def look() -> EventsAfter:
+            position = self._feed.position
             with reading(self._engine) as reader:
-                asked = _Asked(reader, organisation_id, NO_TIME, self._feed.position)
+                asked = _Asked(reader, organisation_id, NO_TIME, position)
                 return asked.events_after(after, kind, unit_id, cycle_id, limit)
 
         return await self._work(look)
@@ -218,7 +219,7 @@ class Questions:
             raise
         except Exception as error:
             if self._feed.is_outdated:
-                log.warning("outdated_views_unreadable", exc_info=True)
+                log.warning("outdated_views_unreadable", why=repr(error))
                 raise CannotAnswer("not_yet", OUTDATED) from error
             if isinstance(error, StoreUnavailable):
                 raise CannotAnswer("unreadable_log", str(error)) from error
@@ -244,8 +245,10 @@ class Questions:
 
     def _answer(self, organisation_id: str, query: Query, now: datetime) -> Answered:
         limit = 1 if isinstance(query, Position) else query.limit
+        # Before the connection: views that take over in between reflect at least as much.
+        position = self._feed.position
         with reading(self._engine) as reader:
-            asked = _Asked(reader, organisation_id, now, self._feed.position)
+            asked = _Asked(reader, organisation_id, now, position)
             # First: what comes meanwhile may change the answer.
             is_final = not self._feed.is_outdated and asked.is_final(query)
             while True:
