@@ -20,6 +20,8 @@ import structlog
 from goal_contracts import codec, subjects
 from goal_contracts.queries import (
     QUERIES,
+    AlertList,
+    Alerts,
     Answer,
     AsOf,
     Change,
@@ -30,6 +32,8 @@ from goal_contracts.queries import (
     ExportView,
     Goals,
     History,
+    InsightList,
+    Insights,
     Moment,
     OrganisationCard,
     Position,
@@ -45,8 +49,10 @@ from goal_contracts.queries import (
     ViewPosition,
 )
 from msgspec import Raw
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Engine, or_, select
 
+from services.projections.alerts import Scope, alerts_of
 from services.projections.as_of import (
     POSITION_MAX,
     NoSuchMoment,
@@ -58,6 +64,7 @@ from services.projections.as_of import (
     vantage,
 )
 from services.projections.feed import Feed
+from services.projections.insights import Outlook
 from services.projections.report import parts_of, told
 from services.projections.view_store import schema
 from services.projections.view_store.reader import FIRST, Goal, Key, Reader, reading
@@ -198,6 +205,10 @@ class _Asked:
                     return self._export(query, limit)
                 case Position():
                     return ViewPosition(position=self._position, views=tuple(schema.VIEWS))
+                case Alerts():
+                    return self._alerts(query, limit)
+                case Insights():
+                    return self._insights(query, limit)
                 case _:
                     assert_never(query)
         except NoSuchMoment as error:
@@ -510,6 +521,49 @@ class _Asked:
             cursor=".".join((str(position), *exported[-1].key)) if more else None,
         )
 
+    # ------------------------------------------------------------------ alerts and insights
+
+    def _alerts(self, query: Alerts, limit: int) -> AlertList:
+        seen, start, scope = self._looked_at(query)
+        organisation = self._organisation_seen(seen)
+        alerts = [
+            alert
+            for alert in alerts_of(self._reader, self._organisation_id, organisation, seen, scope)
+            if query.owner in {None, alert.owner}
+        ]
+        end = start + limit
+        return AlertList(
+            reflects=seen.reflects,
+            alerts=tuple(alerts[start:end]),
+            cursor=_cursor(seen, end) if end < len(alerts) else None,
+        )
+
+    def _insights(self, query: Insights, limit: int) -> InsightList:
+        seen, start, scope = self._looked_at(query)
+        outlook = Outlook(
+            self._reader, self._organisation_id, self._organisation_seen(seen), seen, scope
+        )
+        candidates = outlook.candidates()
+        end = start + limit
+        told = outlook.told(candidates[start:end])
+        return replace(told, cursor=_cursor(seen, end) if end < len(candidates) else None)
+
+    def _looked_at(self, query: Alerts | Insights) -> tuple[Vantage, int, Scope]:
+        """From where, from which place in the answer on, and what."""
+        zone, start = self._organisation().zone, 0
+        if query.cursor is None:
+            seen = vantage(
+                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, self._position, 1)
+            start = max(_whole(key[0]), 0)
+        for kind, goal_id in (("unit", query.unit), ("cycle", query.cycle)):
+            if goal_id is not None:
+                self._require(kind, goal_id, seen.known)
+        unit_ids = None if query.unit is None else self._units_below(query.unit, seen)
+        return seen, start, Scope(unit_ids=unit_ids, cycle_id=query.cycle)
+
     # ------------------------------------------------------------------ what must be there
 
     def _organisation(self) -> OrganisationState:
@@ -532,8 +586,12 @@ class _Asked:
             return None
         return OrganisationCard(self._organisation_id, state.name, state.zone, state.policy)
 
+    def _organisation_seen(self, seen: Vantage) -> OrganisationState:
+        """As it was, or as it is now where it was not there yet."""
+        return self._organisation_at(seen.structure) or self._organisation()
+
     def _picture(self, seen: Vantage) -> Picture:
-        organisation = self._organisation_at(seen.structure) or self._organisation()
+        organisation = self._organisation_seen(seen)
         return Picture(self._reader, self._organisation_id, organisation, seen)
 
     def _require(self, kind: str, goal_id: str, known: int) -> str:
@@ -562,7 +620,7 @@ def _read(subject: str, payload: bytes) -> tuple[str, Query]:
 
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings() | CycleReport():
+        case AsOf() | Readings() | CycleReport() | Alerts() | Insights():
             return query.as_of, query.known_at
         case Replay():
             return (query.end,)

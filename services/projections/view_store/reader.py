@@ -411,6 +411,33 @@ class Reader:
         rows = [ChangeRow(*row) for row in self._connection.execute(statement)]
         return rows[::-1]
 
+    def last_touched(
+        self,
+        organisation_id: str,
+        kind: str,
+        goal_ids: Iterable[str],
+        known: int,
+        *,
+        not_by: str,
+    ) -> dict[str, datetime]:
+        """When it was last known that somebody, but for one actor, did something with things."""
+        column = schema.change.c
+        found: dict[str, datetime] = {}
+        for ids in _chunks(goal_ids):
+            statement = (
+                select(column.goal_id, func.max(column.known_at))
+                .where(
+                    column.organisation_id == organisation_id,
+                    column.kind == kind,
+                    column.goal_id.in_(ids),
+                    column.position <= known,
+                    column.actor != not_by,
+                )
+                .group_by(column.goal_id)
+            )
+            found |= {row[0]: row[1] for row in self._connection.execute(statement)}
+        return found
+
     def payloads(
         self,
         organisation_id: str,
