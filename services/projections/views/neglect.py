@@ -32,7 +32,8 @@ def untouched(
     """The objective, if nobody touched it or any part of it; else those of its parts left alone.
 
     `touched` says when a person last did something with a goal, or with the KPI it follows. Nothing
-    is asked of anybody before the cycle runs, nor once it is no longer active.
+    is asked of anybody before the cycle runs and the objective is published, nor once the cycle is
+    no longer active.
     """
     if course.state != "active" or course.activated_at is None or objective.outcome is not None:
         return
@@ -57,9 +58,9 @@ def _left_alone(
     as_of: datetime,
 ) -> Untouched | None:
     """A goal, if neither it nor any of its parts was touched for too long."""
-    goal = reference(card)
+    goal, published = reference(card), objective.published_at
     last = max((touched[each] for each in (goal, *parts) if each in touched), default=None)
-    since = max(each for each in (last, course.activated_at) if each is not None)
+    since = max(each for each in (last, course.activated_at, published) if each is not None)
     days, limit = (as_of - since) // _DAY, quiet_days_max(course.policy)
     if days <= limit:
         return None
