@@ -222,6 +222,23 @@ output_format = setting(
 )
 
 
+as_of = click.option(
+    "--as-of",
+    type=MOMENT_TYPE,
+    metavar="DATE",
+    help="As it stood on this date. Without it: as it stands now.",
+)
+known_at = click.option(
+    "--known-at",
+    type=MOMENT_TYPE,
+    metavar="DATE",
+    help="By what was known on this date.",
+)
+unit_and_below = click.option(
+    "--unit", type=ID_TYPE, metavar="ID", help="Only this unit and those below it."
+)
+
+
 def connected(command: Callable[P, R]) -> Command:
     """Adds --org, --server, --data and --wait, and hands them on as `system`."""
 
