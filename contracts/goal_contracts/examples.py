@@ -682,12 +682,14 @@ COMMAND_EXAMPLES: dict[str, bytes] = {
 REPLY_EXAMPLES = _named(_REPLIES)
 QUERY_EXAMPLES = _named(_QUERIES)
 ANSWER_EXAMPLES = _named(_ANSWERS)
+ALERT_EXAMPLES = {"Alert": codec.encode_alert("acme", _ALERT, 1234, NOW)}
 EXAMPLES: dict[str, bytes] = {
     **EVENT_EXAMPLES,
     **COMMAND_EXAMPLES,
     **REPLY_EXAMPLES,
     **QUERY_EXAMPLES,
     **ANSWER_EXAMPLES,
+    **ALERT_EXAMPLES,
 }
 """Every message of the contracts by its name."""
 
@@ -707,6 +709,8 @@ def read_all() -> int:
         msgspec.json.decode(payload, type=queries.QUERIES[name])
     for payload in ANSWER_EXAMPLES.values():
         msgspec.json.decode(payload, type=queries.Answer)
+    for payload in ALERT_EXAMPLES.values():
+        codec.decode_alert(payload)
     return len(EXAMPLES)
 
 

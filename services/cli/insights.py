@@ -15,7 +15,7 @@ from goal_contracts.queries import (
     Unaligned,
     Untouched,
 )
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from services.cli import goal_tree, options, printing, wording
@@ -188,7 +188,8 @@ def _forecasts(answer: InsightList, *, is_wide: bool) -> RenderableType:
         *((("Values", "right"), ("Ends", "left"), ("Id", "fold")) if is_wide else ()),
     )
     worst_first = list(CHANCES)
-    for each in sorted(answer.forecasts, key=lambda of: worst_first.index(of.chance)):
+    told = [each for each in answer.forecasts if is_wide or each.chance != "too_early"]
+    for each in sorted(told, key=lambda of: worst_first.index(of.chance)):
         then = Text(_then(each)) if each.forecast is not None else Text(each.why, "dim")
         cells = [
             Text(wording.spaced(each.chance), CHANCES[each.chance]),
@@ -203,7 +204,11 @@ def _forecasts(answer: InsightList, *, is_wide: bool) -> RenderableType:
             Text(each.key_result_id, "dim"),
         ]
         table.add_row(*cells[: len(table.columns)])
-    return table
+    early = len(answer.forecasts) - len(told)
+    if not early:
+        return table
+    more = Text(f"Of {early} more it is too early to say: their values are too few.", "dim")
+    return Group(table, more) if told else more
 
 
 def _then(of: Forecast) -> str:

@@ -91,6 +91,14 @@ class Reader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def organisations(self) -> list[str]:
+        """All there are, in order."""
+        column = schema.goal.c
+        statement = select(column.organisation_id).where(
+            column.kind == "organisation", column.goal_id == column.organisation_id
+        )
+        return sorted(self._connection.execute(statement).scalars())
+
     # ------------------------------------------------------------------ positions and dates
 
     def last_position(self, organisation_id: str, at_most: int) -> tuple[int, datetime] | None:

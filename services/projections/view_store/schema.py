@@ -84,6 +84,8 @@ IS_MISSED: Final = text("event = 'missed'")
 """Spelt out, as a database takes the index for no other wording of it."""
 
 metadata = MetaData()
+service_metadata = MetaData()
+"""Of what belongs to the service and cannot be read anew from the log."""
 _SQLITE: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
 
 
@@ -284,3 +286,18 @@ view_schema = Table(
     _text("stream"),
     sqlite_strict=True,
 )
+
+sent = Table(
+    "sent",
+    service_metadata,
+    _text("organisation_id"),
+    _text("item"),
+    _instant("taken_at"),
+    Column("sent_at", Instant),
+    PrimaryKeyConstraint("organisation_id", "item"),
+    **_SQLITE,
+)
+"""What was sent, or is being sent since `taken_at`."""
+
+KEPT: Final = frozenset(service_metadata.tables)
+"""The tables that stay when the views are dropped."""

@@ -274,7 +274,7 @@ class ViewStore(TrackingRecorder):
         wanted = (schema.SCHEMA_VERSION, self._stream)
         with self._engine.begin() as connection:
             there = MetaData()
-            there.reflect(connection)
+            there.reflect(connection, only=lambda name, _: name not in schema.KEPT)
             found: tuple[object, ...] | None = None
             if schema.view_schema.name in there.tables:
                 row = connection.execute(select(there.tables[schema.view_schema.name])).first()
@@ -285,11 +285,13 @@ class ViewStore(TrackingRecorder):
                     "not the views: name another file"
                 )
             if found == wanted:
+                schema.service_metadata.create_all(connection)
                 return
             if there.tables:
                 log.warning("views_dropped", found=found, wanted=wanted)
             there.drop_all(connection)
             schema.metadata.create_all(connection)
+            schema.service_metadata.create_all(connection)
             connection.execute(
                 insert(schema.view_schema).values(version=wanted[0], stream=wanted[1])
             )

@@ -1,0 +1,85 @@
+"""What was sent, remembered so that nothing is sent twice.
+
+It belongs to the service, not to the views: they may be dropped and read anew, it may not. What is
+about to be sent is taken first, so that of several services one sends it, and remembered afterwards.
+If a service dies in between, nobody knows whether it was sent: after a while it is sent once more,
+under the same id, by which whoever gets it knows it again.
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Engine, delete, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.projections.view_store import schema
+from services.projections.view_store.store import unavailable
+
+TAKEN_FOR: Final = timedelta(minutes=10)
+"""What was taken longer ago and is not known as sent may be taken again."""
+ITEMS_MAX: Final = 500
+"""Items in one statement."""
+
+
+class Sent:
+    """Synchronous: on an event loop, call it in a thread. StoreUnavailable if it cannot be kept."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._insert: Any = (
+            postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        )
+
+    def take(self, organisation_id: str, items: Collection[str], now: datetime) -> set[str]:
+        """Those of some items that nobody has sent, nor is sending: they are ours to send."""
+        sent = schema.sent.c
+        taken: set[str] = set()
+        for some in _chunks(items):
+            rows = [
+                {"organisation_id": organisation_id, "item": item, "taken_at": now}
+                for item in some
+            ]
+            statement = (
+                self._insert(schema.sent)
+                .values(rows)
+                .on_conflict_do_update(
+                    index_elements=[sent.organisation_id, sent.item],
+                    set_={"taken_at": now},
+                    where=sent.sent_at.is_(None) & (sent.taken_at <= now - TAKEN_FOR),
+                )
+                .returning(sent.item)
+            )
+            with unavailable(), self._engine.begin() as connection:
+                taken |= set(connection.execute(statement).scalars())
+        return taken
+
+    def remember(self, organisation_id: str, items: Collection[str], now: datetime) -> None:
+        """They are sent, and are never taken again."""
+        sent = schema.sent.c
+        with unavailable(), self._engine.begin() as connection:
+            for some in _chunks(items):
+                connection.execute(
+                    update(schema.sent)
+                    .where(sent.organisation_id == organisation_id, sent.item.in_(some))
+                    .values(sent_at=now)
+                )
+
+    def give_back(self, organisation_id: str, items: Collection[str]) -> None:
+        """They were taken and certainly not sent."""
+        sent = schema.sent.c
+        with unavailable(), self._engine.begin() as connection:
+            for some in _chunks(items):
+                connection.execute(
+                    delete(schema.sent).where(
+                        sent.organisation_id == organisation_id,
+                        sent.item.in_(some),
+                        sent.sent_at.is_(None),
+                    )
+                )
+
+
+def _chunks(items: Collection[str]) -> Iterator[list[str]]:
+    wanted = sorted(set(items))
+    for start in range(0, len(wanted), ITEMS_MAX):
+        yield wanted[start : start + ITEMS_MAX]
