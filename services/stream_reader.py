@@ -27,6 +27,8 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 API_TIMEOUT_S: Final = 5.0
+JETSTREAM_API: Final = "$JS.API"
+"""Where JetStream is asked; an account that imports it may have it under another name."""
 NANOSECONDS: Final = 1_000_000_000
 HEARTBEATS_MISSED: Final = 2.5
 SERVER_FAULT: Final = 500
@@ -151,13 +153,14 @@ async def api_request(
     request: Mapping[str, object] | None = None,
     *,
     timeout_s: float = API_TIMEOUT_S,
+    api: str = JETSTREAM_API,
 ) -> Answer:
     """One request to the JetStream API, such as STREAM.INFO.<stream>.
 
     Raises JetStreamError if the server answers with an error, nats.errors.Error if it does not.
     """
     payload = b"" if request is None else msgspec.json.encode(request)
-    reply = await client.request(f"$JS.API.{operation}", payload, timeout=timeout_s)
+    reply = await client.request(f"{api}.{operation}", payload, timeout=timeout_s)
     decoded = msgspec.json.decode(reply.data, type=answer)
     if decoded.error is not None:
         fault = decoded.error
@@ -166,9 +169,9 @@ async def api_request(
     return decoded
 
 
-async def stream_info(client: Client, stream: str) -> StreamInfo:
+async def stream_info(client: Client, stream: str, api: str = JETSTREAM_API) -> StreamInfo:
     """Settings and state, from the stream's leader."""
-    return await api_request(client, f"STREAM.INFO.{stream}", StreamInfo)
+    return await api_request(client, f"STREAM.INFO.{stream}", StreamInfo, api=api)
 
 
 async def read_stream(
@@ -180,6 +183,7 @@ async def read_stream(
     follow: bool = False,
     pace: Pace = USUAL_PACE,
     on_trouble: Callable[[Exception, float], None] | None = None,
+    api: str = JETSTREAM_API,
 ) -> AsyncGenerator[Sequence[StoredMessage], None]:
     """The messages after a position, in batches, each position once and none left out.
 
@@ -192,7 +196,7 @@ async def read_stream(
     clock = asyncio.get_running_loop().time
     position, pause_s, last_sign_at = after, pace.retry_first_s, clock()
     while follow or until is None or position < until:
-        pull = _Pull(client, stream, pace)
+        pull = _Pull(client, stream, pace, api)
         try:
             last = await pull.open(position)
             if until is None and not follow:
@@ -240,8 +244,9 @@ def _gap(expected: int, found: int, *, delivered_from_the_start: bool) -> Except
 class _Pull:
     """One consumer's life: opened after a position, asked until it is lost or closed."""
 
-    def __init__(self, client: Client, stream: str, pace: Pace) -> None:
+    def __init__(self, client: Client, stream: str, pace: Pace, api: str) -> None:
         self._client = client
+        self._api = api
         self._stream = stream
         self._pace = pace
         self._inbox = client.new_inbox()
@@ -261,7 +266,7 @@ class _Pull:
 
     async def open(self, after: int) -> int:
         """Makes the consumer; the last position in the stream at this moment."""
-        state = (await stream_info(self._client, self._stream)).state
+        state = (await stream_info(self._client, self._stream, self._api)).state
         if state.last_seq < after:
             # The consumer would wait in silence until the log has grown as long again.
             raise GapInLog(after, state.last_seq)
@@ -283,6 +288,7 @@ class _Pull:
                     "mem_storage": True,
                 },
             },
+            api=self._api,
         )
         self._consumer = consumer.name
         return state.last_seq
@@ -318,7 +324,7 @@ class _Pull:
             if self._consumer is not None:
                 # The answer is of no use to anyone, but without an address the server does nothing.
                 await self._client.publish(
-                    f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._consumer}",
+                    f"{self._api}.CONSUMER.DELETE.{self._stream}.{self._consumer}",
                     reply=self._client.new_inbox(),
                 )
 
@@ -326,7 +332,7 @@ class _Pull:
         room = self._pace.batch_max * self._pace.requests_open
         while self._outstanding + self._pace.batch_max <= room:
             await self._client.publish(
-                f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
+                f"{self._api}.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
                 self._request,
                 reply=self._inbox,
             )

@@ -41,6 +41,11 @@ def alert(organisation_id: str, owner: str) -> str:
     return f"goals.alert.{organisation_id}.{owner}"
 
 
+def is_for_replies(subject: str) -> bool:
+    """Whether a reply may go there: whoever asks names it, and might name a subject of ours."""
+    return bool(subject) and not subject.startswith("goals.")
+
+
 def parse_command(subject: str) -> tuple[str, str, str]:
     """Organisation, actor and command name; ValueError for any other subject."""
     _, _, organisation_id, actor, name = _tokens(subject, "command", 5)

@@ -18,6 +18,7 @@ from services.cli.history import history
 from services.cli.import_okr_markdown import okr_markdown
 from services.cli.import_readings import readings as import_readings
 from services.cli.insights import insights
+from services.cli.nats_users import nats_users
 from services.cli.policy import change as policy_set
 from services.cli.policy import show as policy_show
 from services.cli.readings import readings
@@ -97,6 +98,7 @@ for subcommand in (
     export,
     ledger,
     projections,
+    nats_users,
 ):
     app.add_command(subcommand)
 

@@ -8,8 +8,9 @@ the connection is down: what was not sent is not sent later behind the caller's 
 """
 
 import asyncio
+from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict
 
 import msgspec
 import nats
@@ -20,7 +21,10 @@ from goal_contracts.queries import Answer, Query
 from goal_contracts.replies import Reason, Refused, Reply
 from nats.aio.client import Client as Connection
 
-from services.cli.errors import Unreachable
+from services.cli.errors import Unreachable, WrongUsage
+from services.nats_users import keys
+from services.nats_users.permissions import IMPORTED_API
+from services.stream_reader import JETSTREAM_API
 
 WAIT_S: Final = 30.0
 CONNECT_WAIT_S: Final = 5.0
@@ -38,19 +42,32 @@ _answer: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
 
 
 class Client:
-    """One connection. It comes back by itself; each call says how long it waits for that."""
+    """One connection. It comes back by itself; each call says how long it waits for that.
 
-    def __init__(self, wait_s: float = WAIT_S) -> None:
+    `jetstream_api` is where the log is read: whoever has a key has it from the services' account.
+    """
+
+    def __init__(self, wait_s: float = WAIT_S, jetstream_api: str = JETSTREAM_API) -> None:
         self.connection = Connection()
+        self.jetstream_api = jetstream_api
         self._wait_s = wait_s
         self._asking: set[asyncio.Timeout] = set()
 
     @classmethod
     async def connect(
-        cls, url: str, *, wait_s: float = WAIT_S, connect_wait_s: float = CONNECT_WAIT_S
+        cls,
+        url: str,
+        *,
+        nkey: Path | None = None,
+        wait_s: float = WAIT_S,
+        connect_wait_s: float = CONNECT_WAIT_S,
     ) -> Self:
-        """Connects, or raises Unreachable after `connect_wait_s`; `wait_s` bounds each call."""
-        client = cls(wait_s)
+        """Connects, or raises Unreachable after `connect_wait_s`; `wait_s` bounds each call.
+
+        `nkey` is the file with the seed of who connects; WrongUsage if there is none in it.
+        """
+        client = cls(wait_s, JETSTREAM_API if nkey is None else IMPORTED_API)
+        who = {} if nkey is None else identity(nkey)
         why: list[Exception] = []
 
         async def note(error: Exception) -> None:
@@ -66,10 +83,16 @@ class Client:
                     reconnect_time_wait=RECONNECT_PAUSE_S,  # type: ignore[arg-type] # it only sleeps
                     disconnected_cb=client._ask_anew,
                     error_cb=note,
+                    **who,
                 )
         except (TimeoutError, OSError, ValueError, nats.errors.Error) as error:
             await client.close()
             told = why[-1] if why else error
+            if "authorization violation" in str(told).lower():
+                raise Unreachable(
+                    f"the server at {url} does not let us in; name the file with your seed: "
+                    "--nkey FILE"
+                ) from error
             raise Unreachable(
                 f"no server answers at {url} ({_words(told)}); "
                 "start one with `goal-ledger up`, or name one with --server nats://HOST:PORT"
@@ -205,6 +228,22 @@ class _NoAnswer(Unreachable):
             return Unreachable(f"{self._what}, {outcome}; {self._mend} with the same id")
         outcome = f"command {command_id} reached no ledger"
         return Unreachable(f"{self._what}, {outcome}; {self._mend}")
+
+
+class Identity(TypedDict, total=False):
+    """Who connects, as nats-py is told: with replies that nobody else can listen to."""
+
+    nkeys_seed: str
+    inbox_prefix: str
+
+
+def identity(nkey: Path) -> Identity:
+    """The holder of the seed in a file; WrongUsage if there is none in it."""
+    try:
+        prefix = keys.inbox_prefix(keys.public_key(nkey))
+    except keys.KeyUnusable as error:
+        raise WrongUsage(str(error)) from error
+    return {"nkeys_seed": str(nkey), "inbox_prefix": prefix}
 
 
 def _words(error: Exception) -> str:

@@ -87,7 +87,9 @@ async def stored_events(
     """Every message of the log up to now, in order and without a gap."""
     connection = client.connection
     try:
-        last = (await stream_reader.stream_info(connection, subjects.STREAM)).state.last_seq
+        last = (
+            await stream_reader.stream_info(connection, subjects.STREAM, client.jetstream_api)
+        ).state.last_seq
         if last == 0:
             return
         reading = stream_reader.read_stream(
@@ -96,6 +98,7 @@ async def stored_events(
             after=0,
             until=last,
             pace=Pace(patience_s=wait_s),
+            api=client.jetstream_api,
         )
         with printing.progress("Reading the log", last) as advance:
             async with contextlib.aclosing(reading) as batches:

@@ -42,6 +42,7 @@ class Settings(Struct, frozen=True):
     server_url: str
     views: Path
     stream: str = subjects.STREAM
+    nkey: Path | None = None
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -62,6 +63,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         ping_interval=10,
         max_outstanding_pings=2,
         graceful_timeout=DRAIN_S,
+        nkeys_seed=None if settings.nkey is None else str(settings.nkey),
     )
     try:
         service = Projections(await broker.connect(), store, settings.stream)
@@ -167,7 +169,7 @@ class Projections:
             await self._reply(message, _failed("a single row is larger than a message may be"))
 
     async def _reply(self, message: Msg, answer: bytes) -> None:
-        if not message.reply:
+        if not subjects.is_for_replies(message.reply):
             return
         try:
             await self.client.publish(message.reply, answer)

@@ -18,6 +18,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import ClassVar, Final, NamedTuple, TypedDict
 
 import msgspec
@@ -116,10 +117,13 @@ class ConnectOptions(TypedDict):
     connect_timeout: int
     ping_interval: int
     max_outstanding_pings: int
+    nkeys_seed: str | None
 
 
-def connect_options(name: str = "goal-ledger") -> ConnectOptions:
+def connect_options(name: str = "goal-ledger", nkey: Path | None = None) -> ConnectOptions:
     """How the ledger connects: buffers nothing while disconnected, comes back for ever.
+
+    `nkey` is the file with the seed that lets it in, where the server asks for one.
 
     A first connection is tried for ever, too: put a limit around it (`connect` has one).
     """
@@ -132,6 +136,7 @@ def connect_options(name: str = "goal-ledger") -> ConnectOptions:
         "connect_timeout": 2,
         "ping_interval": 10,
         "max_outstanding_pings": 2,
+        "nkeys_seed": None if nkey is None else str(nkey),
     }
 
 

@@ -200,3 +200,13 @@ def test_a_refused_item_names_the_rule_it_broke() -> None:
     unreasoned = CorrectReading(kpi_id="churn", period=JANUARY, value=Decimal(5))
     refused = scenario.when(CorrectReadings(corrections=(unreasoned,)))
     refused.refuses(Reason.REASON_REQUIRED, rule="R14")
+
+
+def test_what_many_items_lead_to_is_handed_on_with_the_decision() -> None:
+    """So that it need not happen a second time."""
+    scenario = watched()
+    asked = Asked(organisation_id=ORG, actor="u-1", now=scenario.now)
+    decided = judge(scenario.state, RecordReadings(readings=(reading(JANUARY, 4),)), asked)
+    assert decided.then is not None
+    assert decided.then is not scenario.state
+    assert len(decided.then.readings) == len(scenario.state.readings) + 1
