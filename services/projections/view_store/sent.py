@@ -1,9 +1,9 @@
 """What was sent, remembered so that nothing is sent twice.
 
 It belongs to the service, not to the views: they may be dropped and read anew, it may not. What is
-about to be sent is taken first, so that of several services one sends it, and remembered afterwards.
-If a service dies in between, nobody knows whether it was sent: after a while it is sent once more,
-under the same id, by which whoever gets it knows it again.
+about to be sent is taken first, so that of several services one sends it, and remembered after it
+was sent. If a service dies in between, nobody knows whether it was: after a while it is sent once
+more, under the same id, by which whoever gets it knows it again.
 """
 
 from collections.abc import Collection, Iterator
@@ -14,7 +14,7 @@ from sqlalchemy import Engine, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.projections.view_store import schema
-from services.projections.view_store.store import unavailable
+from services.projections.view_store.store import unless_lost
 
 TAKEN_FOR: Final = timedelta(minutes=10)
 """What was taken longer ago and is not known as sent may be taken again."""
@@ -27,9 +27,8 @@ class Sent:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._insert: Any = (
-            postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        )
+        is_postgresql = engine.dialect.name == "postgresql"
+        self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
 
     def take(self, organisation_id: str, items: Collection[str], now: datetime) -> set[str]:
         """Those of some items that nobody has sent, nor is sending: they are ours to send."""
@@ -37,8 +36,7 @@ class Sent:
         taken: set[str] = set()
         for some in _chunks(items):
             rows = [
-                {"organisation_id": organisation_id, "item": item, "taken_at": now}
-                for item in some
+                {"organisation_id": organisation_id, "item": each, "taken_at": now} for each in some
             ]
             statement = (
                 self._insert(schema.sent)
@@ -50,14 +48,14 @@ class Sent:
                 )
                 .returning(sent.item)
             )
-            with unavailable(), self._engine.begin() as connection:
+            with unless_lost(), self._engine.begin() as connection:
                 taken |= set(connection.execute(statement).scalars())
         return taken
 
     def remember(self, organisation_id: str, items: Collection[str], now: datetime) -> None:
-        """They are sent, and are never taken again."""
+        """They are sent, and never taken again."""
         sent = schema.sent.c
-        with unavailable(), self._engine.begin() as connection:
+        with unless_lost(), self._engine.begin() as connection:
             for some in _chunks(items):
                 connection.execute(
                     update(schema.sent)
@@ -66,9 +64,9 @@ class Sent:
                 )
 
     def give_back(self, organisation_id: str, items: Collection[str]) -> None:
-        """They were taken and certainly not sent."""
+        """They were taken, and certainly not sent."""
         sent = schema.sent.c
-        with unavailable(), self._engine.begin() as connection:
+        with unless_lost(), self._engine.begin() as connection:
             for some in _chunks(items):
                 connection.execute(
                     delete(schema.sent).where(

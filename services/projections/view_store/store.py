@@ -118,7 +118,7 @@ class ViewStore(TrackingRecorder):
         self._stream = stream
         self._inserts = [Insert(table, engine.dialect) for table in schema.VIEWS.values()]
         try:
-            with _unavailable():
+            with unless_lost():
                 self._settle_schema()
         except exc.DatabaseError as error:
             raise NotAViewDatabase(
@@ -144,12 +144,12 @@ class ViewStore(TrackingRecorder):
     def last_payload(self) -> bytes | None:
         """The last event as it was read: the log must still say the same there."""
         statement = select(schema.event.c.payload).order_by(schema.event.c.position.desc()).limit(1)
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 
     def write(self, rows: Rows, first: int, last: int) -> None:
         """Store what the events from `first` to `last` add; NotNext unless they are the next."""
-        with _unavailable(), self._engine.begin() as connection:
+        with unless_lost(), self._engine.begin() as connection:
             self._advance(connection, first - 1, last)
             for each in self._inserts:
                 each.add(connection, getattr(rows, each.view))
@@ -181,13 +181,13 @@ class ViewStore(TrackingRecorder):
         statement = select(schema.tracking.c.position).where(
             schema.tracking.c.application == application_name
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Move on without rows; IntegrityError unless it is further than before."""
         name, position = tracking.application_name, tracking.notification_id
-        with _unavailable(), self._engine.begin() as connection:
+        with unless_lost(), self._engine.begin() as connection:
             moved = connection.execute(
                 update(schema.tracking)
                 .where(schema.tracking.c.application == name, schema.tracking.c.position < position)
@@ -216,7 +216,7 @@ class ViewStore(TrackingRecorder):
             .order_by(version.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             state = connection.execute(statement).scalar()
         return None if state is None else current.decode(kind, state)
 
@@ -235,7 +235,7 @@ class ViewStore(TrackingRecorder):
             .order_by(column.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             row = connection.execute(statement).first()
         return None if row is None else CheckInRow(*row)
 
@@ -256,7 +256,7 @@ class ViewStore(TrackingRecorder):
             .order_by(column.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             row = connection.execute(statement).first()
         return None if row is None else ReadingRow(*row)
 
@@ -265,7 +265,7 @@ class ViewStore(TrackingRecorder):
         statement = select(func.max(schema.event.c.known_at_max)).where(
             schema.event.c.organisation_id == organisation_id
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 
     # ------------------------------------------------------------------ schema
@@ -298,7 +298,7 @@ class ViewStore(TrackingRecorder):
 
 
 @contextlib.contextmanager
-def _unavailable() -> Iterator[None]:
+def unless_lost() -> Iterator[None]:
     try:
         yield
     except exc.OperationalError as error:
