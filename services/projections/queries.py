@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, Literal, TypeVar, assert_never
 
 import msgspec
 import structlog
@@ -28,6 +28,7 @@ from goal_contracts.queries import (
     Changes,
     CommentCard,
     CycleReport,
+    Digest,
     Events,
     ExportView,
     Goals,
@@ -47,11 +48,13 @@ from goal_contracts.queries import (
     UnitCard,
     ViewPage,
     ViewPosition,
+    WeeklyDigest,
 )
 from msgspec import Raw
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Engine, or_, select
 
+from services.projections import by_week, digest
 from services.projections.alerts import Scope, alerts_of
 from services.projections.as_of import (
     POSITION_MAX,
@@ -95,9 +98,13 @@ SHOWN_WITH: Final = {
 """Asked for one thing of a kind, what is shown."""
 OBJECTIVES_AT_A_TIME: Final = 100
 CURSOR_MOMENT: Final = 4
+WHOLE: Final = 2**31
+"""A page that holds everything."""
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
+
+A = TypeVar("A", bound=Answer)
 
 _decoders: Final[dict[str, msgspec.json.Decoder[Query]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in QUERIES.items()
@@ -117,7 +124,7 @@ class Questions:
 
     def __init__(self, feed: Feed, engine: Engine) -> None:
         self._feed = feed
-        self._engine = engine
+        self.engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
         self._waiting = 0
 
@@ -150,6 +157,15 @@ class Questions:
         )
         return answer
 
+    def in_full(self, organisation_id: str, query: Query, expected: type[A], now: datetime) -> A:
+        """The whole answer as one page, for who is in this process; raises CannotAnswer."""
+        with reading(self.engine) as reader:
+            asked = _Asked(reader, organisation_id, now, self._feed.position)
+            answer = asked.answer(query, WHOLE)
+        if not isinstance(answer, expected):
+            raise TypeError(f"{type(query).__name__} was answered by {type(answer).__name__}")
+        return answer
+
     async def _wait_for(self, query: Query) -> None:
         # Who names a later position as a moment is told at once; to wait is asked for by name.
         position = max(query.at_least, *map(_position_in, _moments(query)), 0)
@@ -170,7 +186,7 @@ class Questions:
 
     def _answer(self, organisation_id: str, query: Query, now: datetime) -> bytes:
         limit = 1 if isinstance(query, Position) else query.limit
-        with reading(self._engine) as reader:
+        with reading(self.engine) as reader:
             asked = _Asked(reader, organisation_id, now, self._feed.position)
             while True:
                 answer = codec.encode(asked.answer(query, limit))
@@ -201,6 +217,8 @@ class _Asked:
                     return self._replay(query, limit)
                 case CycleReport():
                     return self._report(query, limit)
+                case WeeklyDigest():
+                    return self._digest(query, limit)
                 case ExportView():
                     return self._export(query, limit)
                 case Position():
@@ -482,10 +500,51 @@ class _Asked:
             raise CannotAnswer(
                 "not_found", f"there was no cycle {query.cycle} up to position {seen.structure}"
             )
-        parts = parts_of(self._reader, self._organisation_id, goal.state, seen)
+        parts = parts_of(
+            self._reader, self._organisation_id, goal.state, seen, by_week=query.by_week
+        )
         end = start + limit
         cursor = _cursor(seen, end) if end < len(parts) else None
-        return told(parts[start:end], goal, self._picture(seen), seen, cursor)
+        report = told(parts[start:end], goal, self._picture(seen), seen, cursor)
+        organisation = self._organisation_at(seen.structure) or self._organisation()
+        report = replace(report, organisation=organisation.name, zone=zone)
+        if not query.by_week:
+            return report
+        return by_week.added(
+            self._reader,
+            self._organisation_id,
+            report,
+            parts[start:end],
+            course_of(goal.state, organisation.policy, zone),
+            seen,
+            self._picture,
+        )
+
+    def _digest(self, query: WeeklyDigest, limit: int) -> Digest:
+        organisation, start = self._organisation(), 0
+        if query.cursor is None:
+            seen = digest.seen_from(
+                self._reader, self._organisation_id, organisation.zone, query, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, self._position, 1)
+            start = max(_whole(key[0]), 0)
+        unit_ids = None
+        if query.unit is not None:
+            self._require("unit", query.unit, seen.structure)
+            unit_ids = self._units_below(query.unit, seen)
+        then = self._organisation_at(seen.structure) or organisation
+        week = digest.week_seen(self._reader, self._organisation_id, then, seen, unit_ids)
+        parts = digest.parts_of(self._reader, week)
+        end = start + limit
+        return digest.told(
+            self._reader,
+            parts[start:end],
+            week,
+            self._picture,
+            unit_id=query.unit,
+            cursor=_cursor(seen, end) if end < len(parts) else None,
+        )
 
     def _closing(self, cycle_id: str) -> Moment | None:
         """The closing of a cycle that is closed."""
@@ -620,7 +679,7 @@ def _read(subject: str, payload: bytes) -> tuple[str, Query]:
 
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings() | CycleReport() | Alerts() | Insights():
+        case AsOf() | Readings() | CycleReport() | WeeklyDigest() | Alerts() | Insights():
             return query.as_of, query.known_at
         case Replay():
             return (query.end,)

@@ -399,6 +399,39 @@ class Reader:
         )
         return [ChangeRow(*row) for row in self._connection.execute(statement)]
 
+    def touched(self, organisation_id: str, after: int, last: int) -> dict[str, list[str]]:
+        """What something happened to after a position up to another: ids by kind, in order."""
+        column = schema.event.c
+        statement = (
+            select(column.kind, column.goal_id)
+            .distinct()
+            .where(
+                column.organisation_id == organisation_id,
+                column.position > after,
+                column.position <= last,
+            )
+        )
+        found: dict[str, list[str]] = defaultdict(list)
+        for kind, goal_id in sorted(self._connection.execute(statement).tuples()):
+            found[kind].append(goal_id)
+        return dict(found)
+
+    def changed(
+        self, organisation_id: str, kind: str, goal_ids: Iterable[str], after: int, last: int
+    ) -> Iterator[ChangeRow]:
+        """What happened to some things of a kind after a position up to another."""
+        column = schema.change.c
+        for ids in _chunks(goal_ids):
+            statement = select(schema.change).where(
+                column.organisation_id == organisation_id,
+                column.kind == kind,
+                column.goal_id.in_(ids),
+                column.position > after,
+                column.position <= last,
+            )
+            for row in self._connection.execute(statement):
+                yield ChangeRow(*row)
+
     def comments(
         self, organisation_id: str, kind: str, goal_id: str, known: int, *, limit: int
     ) -> list[ChangeRow]:
