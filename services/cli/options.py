@@ -227,6 +227,14 @@ service_nkey = setting(
     metavar="FILE",
     help="The file with the seed that lets the service in, where the server asks for one.",
 )
+outbox = setting(
+    "--outbox",
+    name="outbox",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the digest of each week and the report of each closed cycle are written when they "
+    "are due; left out, nowhere.",
+)
 nats_users = setting(
     "--nats-users",
     name="nats-users",

@@ -121,15 +121,31 @@ def ledger(
     default=str(settings.DATA),
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where the view database is kept; it can be deleted and is then built anew.",
+    help="Where the view database is kept; it can be deleted and is then built anew, but alerts "
+    "and reports that went out go out once more.",
 )
+@click.option(
+    "--alerts/--no-alerts",
+    default=True,
+    show_default=True,
+    help="Tell owners on goals.alert.> what needs their attention, once.",
+)
+@options.outbox
 @options.service_nkey
 @options.wait
-def projections(server: str, data: Path, nkey: Path | None, wait_s: float) -> None:
-    """Run the projections in the foreground: they read the log and answer questions."""
+def projections(
+    server: str, data: Path, outbox: Path | None, nkey: Path | None, *, alerts: bool, wait_s: float
+) -> None:
+    """Run the projections in the foreground: they read the log, answer questions, and tell.
+
+    What needs attention is told once, as a message to its owner; reports are written once, when
+    they are due.
+    """
     from services.projections import app  # noqa: PLC0415 - see above
 
-    wanted = app.Settings(server_url=server, views=data / VIEWS_FILE, nkey=nkey)
+    wanted = app.Settings(
+        server_url=server, views=data / VIEWS_FILE, nkey=nkey, alerts=alerts, reports=outbox
+    )
     _serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
 
 

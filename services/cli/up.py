@@ -71,6 +71,7 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
 @nats_port
 @options.roles
 @options.nats_users
+@options.outbox
 @click.option(
     "--standbys",
     type=click.IntRange(0, STANDBYS_MAX),
@@ -85,6 +86,7 @@ def up(
     nats_port: int,
     roles: Path | None,
     nats_users: Path | None,
+    outbox: Path | None,
     standbys: int,
     http_port: int | None,
 ) -> None:
@@ -105,6 +107,7 @@ def up(
         wait_for_ever,
         roles=roles,
         nats_users=nats_users,
+        outbox=outbox,
         standbys=standbys,
         http_port=http_port,
     )
@@ -117,6 +120,7 @@ def run_system(
     *,
     roles: Path | None = None,
     nats_users: Path | None = None,
+    outbox: Path | None = None,
     standbys: int = 0,
     http_port: int | None = None,
 ) -> None:
@@ -137,7 +141,9 @@ def run_system(
                 _service(name, data, partial(_ledger_command, server, keys.ledger, roles, of_it))
                 for name, of_it in zip(ledgers, http_ports, strict=True)
             ),
-            _service("projections", data, partial(_projections_command, server, keys, data)),
+            _service(
+                "projections", data, partial(_projections_command, server, keys, data, outbox)
+            ),
         )
 
         async def when_ready() -> None:
@@ -248,9 +254,12 @@ def _ledger_command(
     return command
 
 
-def _projections_command(server: NatsServer, keys: Keys, data: Path) -> list[str]:
+def _projections_command(
+    server: NatsServer, keys: Keys, data: Path, outbox: Path | None
+) -> list[str]:
     views, nkey = (data / "views").absolute(), keys.projections.absolute()
-    return ["projections", "--server", server.url, "--data", str(views), "--nkey", str(nkey)]
+    command = ["projections", "--server", server.url, "--data", str(views), "--nkey", str(nkey)]
+    return command if outbox is None else [*command, "--outbox", str(outbox.absolute())]
 
 
 def _where(data: Path, server: NatsServer, ledgers: Sequence[str]) -> list[RenderableType]:

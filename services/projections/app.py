@@ -22,7 +22,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.projections.feed import Feed
+from services.projections.outbox import Outbox
 from services.projections.queries import Questions
+from services.projections.view_store.sent import Sent
 from services.projections.view_store.store import ViewStore, open_sqlite
 from services.stream_reader import JetStreamError, stream_info
 
@@ -43,6 +45,10 @@ class Settings(Struct, frozen=True):
     views: Path
     stream: str = subjects.STREAM
     nkey: Path | None = None
+    alerts: bool = False
+    """Whether alerts go out as messages."""
+    reports: Path | None = None
+    """Where reports are written when they are due; None, nowhere."""
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -66,7 +72,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         nkeys_seed=None if settings.nkey is None else str(settings.nkey),
     )
     try:
-        service = Projections(await broker.connect(), store, settings.stream)
+        service = Projections(await broker.connect(), store, settings)
         # No stream is named here: FastStream would rewrite its settings.
         subscriber = broker.subscriber(
             subjects.QUERIES, queue=QUEUE, decoder=_undecoded, no_reply=True
@@ -95,16 +101,27 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
 
 class Projections:
-    """The running service: the feed in the background, and the questions under way."""
+    """The running service: feed and outbox in the background, and the questions under way."""
 
-    def __init__(self, client: Client, store: ViewStore, stream: str) -> None:
+    def __init__(self, client: Client, store: ViewStore, settings: Settings) -> None:
         self.client = client
-        self.feed = Feed(client, stream, store)
-        self._stream = stream
+        self.feed = Feed(client, settings.stream, store)
+        self._stream = settings.stream
         self._questions = Questions(self.feed, store.engine)
+        self._outbox: Outbox | None = None
+        if settings.alerts or settings.reports is not None:
+            self._outbox = Outbox(
+                client,
+                settings.stream,
+                self.feed,
+                self._questions,
+                Sent(store.engine),
+                alerts=settings.alerts,
+                reports=settings.reports,
+            )
         self._room = asyncio.Semaphore(AT_ONCE_MAX)
         self._under_way: set[asyncio.Task[None]] = set()
-        self._following: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
 
     async def ready(self) -> bool:
@@ -112,7 +129,7 @@ class Projections:
         return self.client.is_connected and self.feed.health is None and self._failure is None
 
     async def start(self, stop: Callable[[], None]) -> None:
-        """Begin to follow the log; `stop` is called if that breaks.
+        """Begin to follow the log and to send what is due; `stop` is called if that breaks.
 
         Waits a little until the views have caught up: a short log is all there from the first
         question on, a long one keeps nobody waiting.
@@ -124,8 +141,12 @@ class Projections:
                 stop()
                 log.error("projections_stop", why=f"{type(error).__name__}: {error}")
 
-        self._following = asyncio.create_task(self.feed.run(), name="feed")
-        self._following.add_done_callback(ended)
+        self._running.append(asyncio.create_task(self.feed.run(), name="feed"))
+        if self._outbox is not None:
+            sending = self._outbox.run(lambda: datetime.now(UTC))
+            self._running.append(asyncio.create_task(sending, name="outbox"))
+        for task in self._running:
+            task.add_done_callback(ended)
         with contextlib.suppress(JetStreamError, nats.errors.Error, TimeoutError):
             last = (await stream_info(self.client, self._stream)).state.last_seq
             await self.feed.reaches(last, CATCH_UP_S)
@@ -141,7 +162,7 @@ class Projections:
         """Answer what was taken, for a bounded time, then let go of the log."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=DRAIN_S)
-        tasks = [*self._under_way, *([self._following] if self._following else [])]
+        tasks = [*self._under_way, *self._running]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -64,7 +64,7 @@ class ReportDue(Struct, frozen=True):
 
 
 class Outbox:
-    """Sends what is due. `directory` is where reports go; without one, none are made."""
+    """Sends what is due. `reports` is the directory where they go; without one, none are made."""
 
     def __init__(
         self,
@@ -73,14 +73,17 @@ class Outbox:
         feed: Feed,
         questions: Questions,
         sent: Sent,
-        directory: Path | None = None,
+        *,
+        alerts: bool,
+        reports: Path | None,
     ) -> None:
         self._client = client
         self._stream = stream
         self._feed = feed
         self._questions = questions
         self._sent = sent
-        self._directory = directory
+        self._alerts = alerts
+        self._reports = reports
 
     async def run(self, clock: Callable[[], datetime]) -> None:
         """Look for what is due, at once and from time to time, until cancelled."""
@@ -99,8 +102,13 @@ class Outbox:
         went_out = 0
         for organisation_id, organisation in (await asyncio.to_thread(self._organisations)).items():
             if organisation.import_id is None:
-                went_out += await self._send_alerts(organisation_id, now)
-                went_out += await self._write_reports(organisation_id, organisation.zone, now)
+                if self._alerts:
+                    went_out += await self._send_alerts(organisation_id, now)
+                if self._reports is not None:
+                    directory = self._reports / organisation_id
+                    went_out += await self._write_reports(
+                        directory, organisation_id, organisation.zone, now
+                    )
         return went_out
 
     # ------------------------------------------------------------------ alerts
@@ -132,16 +140,14 @@ class Outbox:
 
     # ------------------------------------------------------------------ reports
 
-    async def _write_reports(self, organisation_id: str, zone: str, now: datetime) -> int:
-        if self._directory is None:
-            return 0
+    async def _write_reports(
+        self, directory: Path, organisation_id: str, zone: str, now: datetime
+    ) -> int:
         reports = await asyncio.to_thread(self._reports_due, organisation_id, zone, now)
         by_item = {f"report {report.name}": report for report in reports}
         taken = await asyncio.to_thread(self._sent.take, organisation_id, by_item.keys(), now)
         for item in sorted(taken):
-            await asyncio.to_thread(
-                self._write, self._directory / organisation_id, organisation_id, by_item[item], now
-            )
+            await asyncio.to_thread(self._write, directory, organisation_id, by_item[item], now)
             await asyncio.to_thread(self._sent.remember, organisation_id, [item], now)
             log.info("report_written", organisation=organisation_id, report=by_item[item].name)
         return len(taken)
