@@ -15,8 +15,9 @@ from services.cli import options, printing
 from services.cli.client import Client
 from services.cli.errors import WrongUsage
 from services.cli.options import Spelled, System
+from services.reports.rendering import Format as Rendered
+from services.reports.rendering import render_cycle_report, render_digest
 
-Rendered = Literal["md", "html", "pdf"]
 Format = Literal["table", "json"] | Rendered
 Told = TypeVar("Told", Report, Digest)
 
@@ -90,7 +91,7 @@ def report(
     A closed cycle is told as it stood when it was closed, a week as it stood at its end, so the
     report stays the same, whatever changes later.
     """
-    if output_format == "pdf" and output is None and sys.stdout.isatty():
+    if output_format == "pdf" and output is None and is_for_people():
         raise WrongUsage("a PDF is not for a terminal: name a file with --output FILE")
     if (cycle is not None) + (week is not None) + digest != 1:
         raise WrongUsage("name what to tell: one of --cycle ID, --week 2025-W33 or --digest")
@@ -110,10 +111,15 @@ def report(
     written = _written(system.run(ask), output_format)
     if output is not None:
         output.write_bytes(written)
-    elif output_format == "table" and sys.stdout.isatty():
+    elif output_format == "table" and is_for_people():
         printing.show(Markdown(written.decode()))
     else:
         click.echo(written, nl=False)
+
+
+def is_for_people() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
 
 
 async def _whole(
@@ -134,9 +140,6 @@ async def _whole(
 
 
 def _written(told: Report | Digest, output_format: Format) -> bytes:
-    # Loaded here: what renders is not needed to ask for help.
-    from services.reports.rendering import render_cycle_report, render_digest  # noqa: PLC0415
-
     match output_format:
         case "json":
             return msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n"
