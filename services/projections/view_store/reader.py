@@ -412,7 +412,7 @@ class Reader:
             )
         )
         found: dict[str, list[str]] = defaultdict(list)
-        for kind, goal_id in sorted(self._connection.execute(statement).tuples()):
+        for kind, goal_id in sorted(self._connection.execute(statement)):
             found[kind].append(goal_id)
         return dict(found)
 
