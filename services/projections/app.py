@@ -1,7 +1,8 @@
 """The projections service: one file that wires everything and reads in a minute.
 
 FastStream is the shell: connection, question subject, start and stop. The feed pulls on its
-connection. A question is a task of its own: one that waits for a position holds up no other.
+connection, the outbox sends on it what is due. A question is a task of its own: one that waits for
+a position holds up no other.
 """
 
 import asyncio
