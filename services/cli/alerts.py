@@ -16,7 +16,7 @@ from services.cli.client import Client
 from services.cli.options import System
 from services.cli.printing import Row
 
-PAGE: Final = 300
+PAGE: Final = 1_000
 COLUMNS: Final = (
     "severity",
     "kind",

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from services.projections.as_of import MISSED_MAX, Vantage
 from services.projections.view_store import schema
-from services.projections.view_store.reader import Goal, Reader
+from services.projections.view_store.reader import Reader
 from services.projections.views import alerts, standing
 from services.projections.views.alerts import WatchedKeyResult, WatchedKpi
 from services.projections.views.course import Course, course_of
@@ -86,11 +86,8 @@ def alerts_of(
         for watched in _watched(reader, organisation_id, of_cycle, seen):
             found += alerts.on_key_result(watched, seen.as_of)
     if scope.cycle_id is None:
-        kpis = reader.kpis(organisation_id, seen.known, seen.structure, unit_ids=scope.unit_ids)
-        for kpi in list(kpis):
-            watched_kpi = _watched_kpi(reader, organisation_id, organisation.zone, kpi, seen)
-            if watched_kpi is not None:
-                found += alerts.on_kpi(watched_kpi, seen.as_of)
+        for watched_kpi in _watched_kpis(reader, organisation_id, organisation.zone, seen, scope):
+            found += alerts.on_kpi(watched_kpi, seen.as_of)
     return alerts.in_order(found)
 
 
@@ -130,20 +127,35 @@ def _watched(
         )
 
 
-def _watched_kpi(
-    reader: Reader, organisation_id: str, zone: str, kpi: Goal, seen: Vantage
-) -> WatchedKpi | None:
-    """A KPI; its series is read as a whole only where the last reading is in breach."""
-    if not isinstance(kpi.state, KpiState) or kpi.state.card.retired:
-        return None
-    bounds = organisation_id, kpi.goal_id, seen.known, seen.as_of
-    last = reader.counting_reading(*bounds)
-    readings = [] if last is None else [last]
-    if standing.kpi_health(last, None, kpi.state.versions) == "breach":
-        readings = standing.standing(reader.readings(*bounds))
-    return WatchedKpi(
-        kpi=kpi.state,
-        zone=zone,
-        readings=readings,
-        missed=reader.missed_readings(*bounds, limit=MISSED_MAX),
-    )
+def _watched_kpis(
+    reader: Reader, organisation_id: str, zone: str, seen: Vantage, scope: Scope
+) -> Iterator[WatchedKpi]:
+    """All KPIs; a series is read as a whole only where its last reading is in breach."""
+    kpis = {
+        goal.goal_id: goal.state
+        for goal in reader.kpis(
+            organisation_id, seen.known, seen.structure, unit_ids=scope.unit_ids
+        )
+        if isinstance(goal.state, KpiState) and not goal.state.card.retired
+    }
+    bounds = seen.known, seen.as_of
+    last = {
+        kpi_id: standing.standing(rows)
+        for kpi_id, rows in reader.last_readings(organisation_id, kpis, *bounds).items()
+    }
+    # Where the last period was taken back, one before it counts: which, only the series tells.
+    whole = [
+        kpi_id
+        for kpi_id, readings in last.items()
+        if not readings or alerts.is_breach(readings[-1], kpis[kpi_id].versions)
+    ]
+    for kpi_id, rows in reader.series(organisation_id, whole, *bounds).items():
+        last[kpi_id] = standing.standing(rows)
+    missed = reader.missed_of(organisation_id, kpis, *bounds)
+    for kpi_id, kpi in kpis.items():
+        yield WatchedKpi(
+            kpi=kpi,
+            zone=zone,
+            readings=last.get(kpi_id, ()),
+            missed=standing.still_missed(missed.get(kpi_id, ()))[-MISSED_MAX:],
+        )

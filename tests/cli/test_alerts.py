@@ -47,7 +47,7 @@ def test_every_filter_is_asked_for_by_name(nats_url: str) -> None:
             *("--cycle", "2025-Q3", "--owner", "ben"),
         )
     assert running.asked == [
-        Alerts("2025-09-30", "2025-10-31", "shop", "2025-Q3", "ben", None, 300)
+        Alerts("2025-09-30", "2025-10-31", "shop", "2025-Q3", "ben", None, 1_000)
     ]
     assert result.exit_code == 0
     assert "1 critical · 1 notice · for 2 owners" in result.stdout

@@ -296,6 +296,24 @@ def test_a_kpi_in_breach_stands_since_the_first_of_the_readings_in_a_row(
     assert before.alert_id == breach.alert_id
 
 
+def test_where_the_last_reading_was_taken_back_the_one_before_counts(
+    store: ViewStore, ask: Asker
+) -> None:
+    log = watched()
+    july = reading("2025-07-01/2025-07-31", "99.9")
+    log.add(reading("2025-06-01/2025-06-30", "90"), known_at=at(7, 5))
+    log.add(july, known_at=at(8, 5))
+    log.add(
+        events.KpiReadingRetracted(
+            "kpi", july.period, july.effective_at, july.value, july.source, "not ours"
+        ),
+        known_at=at(8, 10),
+    )
+    fill(store, log)
+    assert kinds(ask, "2025-08-09") == []
+    assert one(ask, "kpi_in_breach", "2025-08-11").since == end_of_day(date(2025, 6, 30), BERLIN)
+
+
 def test_a_reading_that_was_missed_hides_how_the_kpi_stands_until_it_comes(
     store: ViewStore, ask: Asker
 ) -> None:

@@ -298,7 +298,7 @@ def _reading(watched: WatchedKpi, as_of: datetime) -> Iterator[Alert]:
         )
         if not watched.readings or last.effective_at > watched.readings[-1].effective_at:
             return
-    run = _last_run(watched.readings, lambda each: _is_breach(each, watched.kpi.versions))
+    run = _last_run(watched.readings, lambda each: is_breach(each, watched.kpi.versions))
     if run:
         times = f", {len(run)} readings in a row" if len(run) > 1 else ""
         yield _of_kpi(
@@ -313,7 +313,8 @@ def _reading(watched: WatchedKpi, as_of: datetime) -> Iterator[Alert]:
         )
 
 
-def _is_breach(reading: ReadingRow, versions: Sequence[DefinitionVersion]) -> bool:
+def is_breach(reading: ReadingRow, versions: Sequence[DefinitionVersion]) -> bool:
+    """By the definition that it was judged by (R22)."""
     return standing.kpi_health(reading, None, versions) == "breach"
 
 
