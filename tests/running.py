@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from services.cli.client import CONNECT_WAIT_S, Client
+from goal_contracts.client import CONNECT_WAIT_S
+
+from services.cli.client import Client
 from services.embedded.readiness import has_announced
 from tests.waiting import wait_until
 

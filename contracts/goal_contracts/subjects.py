@@ -9,6 +9,9 @@ goals.alert.<org>.<owner>                     the projections tell whoever shoul
 
 STREAM = "GOALS"
 
+IMPORTED_API = "$JS.goals.API"
+"""JetStream as an organisation's account sees it; to a client's library, the domain `goals`."""
+
 COMMANDS = "goals.command.>"
 LEDGER = "goals.ledger.>"
 EVENTS = "goals.event.>"

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, get_args
 
 import click
+from goal_contracts.client import WAIT_S
 from goal_contracts.fields import ID, GoalRef, Kind
 from goal_contracts.queries import Moment, Query, QueryRefused
 
 from services.cli import settings
-from services.cli.client import WAIT_S, Client
+from services.cli.client import Client
 from services.cli.errors import Failed, WrongUsage
 
 P = ParamSpec("P")
@@ -178,6 +179,15 @@ http_port = setting(
     metavar="PORT",
     help="Where /metrics, /healthz and /readyz of the ledger are; 0 is any, which its log tells; "
     "left out, nowhere.",
+)
+
+database = setting(
+    "--database",
+    name="database",
+    shown="an SQLite file among the data",
+    metavar="URL",
+    help="Where the views are kept: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE. "
+    "An address with a password is better said by the variable, which nobody else sees.",
 )
 
 organisation = setting(

@@ -20,7 +20,6 @@ from services.cli.errors import CliError, Failed, Unreachable
 from services.embedded.nats_server import PortsFile
 from services.embedded.readiness import announce_ready
 
-VIEWS_FILE: Final = "views.sqlite"
 PORTS_FILES: Final = "*.ports"
 POLL_INTERVAL_S: Final = 0.02
 
@@ -121,9 +120,10 @@ def ledger(
     default=str(settings.DATA),
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where the view database is kept; it can be deleted and is then built anew, but alerts "
-    "and reports that went out go out once more.",
+    help="Where the embedded database of the views is kept, if no other is named; it can be "
+    "deleted and is then built anew, but what went out goes out once more.",
 )
+@options.database
 @click.option(
     "--alerts/--no-alerts",
     default=True,
@@ -134,7 +134,14 @@ def ledger(
 @options.service_nkey
 @options.wait
 def projections(
-    server: str, data: Path, outbox: Path | None, nkey: Path | None, *, alerts: bool, wait_s: float
+    server: str,
+    data: Path,
+    database: str | None,
+    outbox: Path | None,
+    nkey: Path | None,
+    *,
+    alerts: bool,
+    wait_s: float,
 ) -> None:
     """Run the projections in the foreground: they read the log, answer questions, and tell.
 
@@ -143,8 +150,9 @@ def projections(
     """
     from services.projections import app  # noqa: PLC0415 - see above
 
+    address = database or settings.embedded_database(data)
     wanted = app.Settings(
-        server_url=server, views=data / VIEWS_FILE, nkey=nkey, alerts=alerts, reports=outbox
+        server_url=server, database=address, nkey=nkey, alerts=alerts, reports=outbox
     )
     _serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
 

@@ -13,13 +13,14 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
 import click
+from goal_contracts.client.keys import public_key
 from msgspec import Struct
 from rich.console import RenderableType
 from rich.table import Table
@@ -32,7 +33,7 @@ from services.embedded.launch import Launch
 from services.embedded.nats_server import Accounts, NatsServer
 from services.embedded.supervisor import Child, Supervisor, nats_child, service_child
 from services.nats_users import accounts
-from services.nats_users.keys import kept_key, public_key
+from services.nats_users.keys import kept_key
 from services.nats_users.users import Services, UsersUnusable, read_users
 
 NAME: Final = "goal-ledger"
@@ -81,6 +82,7 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
     help="Ledgers beside the one that writes, ready to take over from it.",
 )
 @options.http_port
+@options.database
 def up(
     data: Path,
     nats_port: int,
@@ -89,6 +91,7 @@ def up(
     outbox: Path | None,
     standbys: int,
     http_port: int | None,
+    database: str | None,
 ) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
@@ -110,6 +113,7 @@ def up(
         outbox=outbox,
         standbys=standbys,
         http_port=http_port,
+        database=database,
     )
 
 
@@ -123,6 +127,7 @@ def run_system(
     outbox: Path | None = None,
     standbys: int = 0,
     http_port: int | None = None,
+    database: str | None = None,
 ) -> None:
     """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
 
@@ -142,7 +147,11 @@ def run_system(
                 for name, of_it in zip(ledgers, http_ports, strict=True)
             ),
             _service(
-                "projections", data, partial(_projections_command, server, keys, data, outbox)
+                "projections",
+                data,
+                partial(_projections_command, server, keys, outbox),
+                # Not an argument: those of a process are seen by everybody on the machine.
+                {f"{settings.PREFIX}DATABASE": database or _embedded_database(data)},
             ),
         )
 
@@ -217,7 +226,12 @@ def how_to_find(data: Path, url: str) -> str:
     return "" if is_found else f" --data {data}"
 
 
-def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
+def _service(
+    name: str,
+    data: Path,
+    command: Callable[[], list[str]],
+    environment: Mapping[str, str] | None = None,
+) -> Child:
     """A service whose command is made anew at each start: the server may have moved."""
 
     def child(argv: list[str]) -> Child:
@@ -226,6 +240,7 @@ def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
             argv,
             run_directory=(data / "run").absolute(),
             log_file=(data / "logs" / f"{name}.log").absolute(),
+            environment=environment,
         )
 
     def prepare() -> Launch:
@@ -254,12 +269,14 @@ def _ledger_command(
     return command
 
 
-def _projections_command(
-    server: NatsServer, keys: Keys, data: Path, outbox: Path | None
-) -> list[str]:
-    views, nkey = (data / "views").absolute(), keys.projections.absolute()
-    command = ["projections", "--server", server.url, "--data", str(views), "--nkey", str(nkey)]
+def _projections_command(server: NatsServer, keys: Keys, outbox: Path | None) -> list[str]:
+    nkey = keys.projections.absolute()
+    command = ["projections", "--server", server.url, "--nkey", str(nkey)]
     return command if outbox is None else [*command, "--outbox", str(outbox.absolute())]
+
+
+def _embedded_database(data: Path) -> str:
+    return settings.embedded_database((data / "views").absolute())
 
 
 def _where(data: Path, server: NatsServer, ledgers: Sequence[str]) -> list[RenderableType]:

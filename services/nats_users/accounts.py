@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from goal_contracts import subjects
+from goal_contracts.client.keys import inbox_prefix
+from goal_contracts.subjects import IMPORTED_API
 
-from services.nats_users.keys import inbox_prefix
 from services.nats_users.permissions import (
     API,
-    IMPORTED_API,
     LEDGER,
     PROJECTIONS,
     May,

@@ -10,18 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 from goal_contracts import subjects
-from goal_contracts.subjects import STREAM
+from goal_contracts.client.keys import inbox_prefix
+from goal_contracts.subjects import IMPORTED_API, STREAM
 from msgspec import Struct
 
-from services.nats_users import keys
 from services.nats_users.users import User
 
 LEASE: Final = "goal-ledger-lease"
 SNAPSHOTS: Final = f"{STREAM}-snapshots"
 STREAMS_OF_LEDGER: Final = (STREAM, f"KV_{LEASE}", f"OBJ_{SNAPSHOTS}")
 API: Final = "$JS.API"
-IMPORTED_API: Final = "$JS.goals.API"
-"""JetStream as an organisation's account sees it; to a client's library, the domain `goals`."""
 REPLIES: Final = "_R_.>"
 """How the server names the reply subject of a request that came from another account."""
 INBOXES: Final = "_INBOX.>"
@@ -86,7 +84,7 @@ PROJECTIONS: Final = May(
 
 def of_user(organisation_id: str, name: str, user: User) -> May:
     """What one user of an organisation may; its replies come to an inbox of its own."""
-    inbox = f"{keys.inbox_prefix(user.nkey)}.>"
+    inbox = f"{inbox_prefix(user.nkey)}.>"
     asking = subjects.query(organisation_id, "*")
     match user.kind:
         case "client":

@@ -15,6 +15,7 @@ from typing import Final, assert_never
 import nats.errors
 import structlog
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import JetStreamError, stream_info
 from goal_contracts.queries import (
     Alert,
     AlertList,
@@ -29,6 +30,7 @@ from nats.aio.client import Client
 
 from services.projections.feed import Feed
 from services.projections.queries import Questions
+from services.projections.succession import NothingAnswers, Views
 from services.projections.view_store.reader import reading
 from services.projections.view_store.sent import Sent
 from services.projections.view_store.store import StoreUnavailable
@@ -36,7 +38,6 @@ from services.projections.views import due
 from services.projections.views.current import CycleState, OrganisationState
 from services.projections.views.days import end_of_day
 from services.reports.rendering import FORMATS, Format, render_cycle_report, render_digest
-from services.stream_reader import JetStreamError, stream_info
 
 LOOK_EVERY_S: Final = 300.0
 CATCH_UP_S: Final = 10.0
@@ -47,6 +48,7 @@ POSITION_MAX: Final = 2**63 - 1
 PASSING: Final = (
     JetStreamError,
     nats.errors.Error,
+    NothingAnswers,
     StoreUnavailable,
     TimeoutError,
     OSError,
@@ -70,7 +72,7 @@ class Outbox:
         self,
         client: Client,
         stream: str,
-        feed: Feed,
+        views: Feed | Views,
         questions: Questions,
         sent: Sent,
         *,
@@ -79,7 +81,7 @@ class Outbox:
     ) -> None:
         self._client = client
         self._stream = stream
-        self._feed = feed
+        self._views = views
         self._questions = questions
         self._sent = sent
         self._alerts = alerts
@@ -97,7 +99,7 @@ class Outbox:
     async def send_what_is_due(self, now: datetime) -> int:
         """How many alerts and reports went out; none while the views are behind the log."""
         last = (await stream_info(self._client, self._stream)).state.last_seq
-        if not await self._feed.reaches(last, CATCH_UP_S):
+        if not await self._views.reaches(last, CATCH_UP_S) or self._views.is_outdated:
             return 0
         went_out = 0
         for organisation_id, organisation in (await asyncio.to_thread(self._organisations)).items():

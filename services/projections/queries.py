@@ -52,7 +52,7 @@ from goal_contracts.queries import (
 )
 from msgspec import Raw
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Engine, or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from services.projections import by_week, digest
 from services.projections.alerts import Scope, alerts_of
@@ -69,8 +69,9 @@ from services.projections.as_of import (
 from services.projections.feed import Feed
 from services.projections.insights import Outlook
 from services.projections.report import parts_of, told
+from services.projections.succession import Views
 from services.projections.view_store import schema
-from services.projections.view_store.reader import FIRST, Goal, Key, Reader, reading
+from services.projections.view_store.reader import FIRST, Connecting, Goal, Key, Reader, reading
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
 from services.projections.views.course import course_of
@@ -100,6 +101,7 @@ OBJECTIVES_AT_A_TIME: Final = 100
 CURSOR_MOMENT: Final = 4
 WHOLE: Final = 2**31
 """A page that holds everything."""
+OUTDATED: Final = "an older release's views cannot say; new ones are being built: ask again"
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
@@ -122,7 +124,7 @@ class CannotAnswer(Exception):
 class Questions:
     """Answers questions from the views, in threads of its own."""
 
-    def __init__(self, feed: Feed, engine: Engine) -> None:
+    def __init__(self, feed: Feed | Views, engine: Connecting) -> None:
         self._feed = feed
         self.engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
@@ -148,6 +150,12 @@ class Questions:
         except StoreUnavailable as error:
             refused = "unreadable_log"
             answer = codec.encode(QueryRefused("unreadable_log", str(error)))
+        except Exception:
+            if not self._feed.is_outdated:
+                raise
+            log.warning("outdated_views_unreadable", subject=subject, exc_info=True)
+            refused = "not_yet"
+            answer = codec.encode(QueryRefused("not_yet", OUTDATED))
         log.info(
             "asked",
             subject=subject,

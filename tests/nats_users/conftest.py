@@ -10,6 +10,8 @@ import nats
 import nats.errors
 import pytest
 from goal_contracts import subjects
+from goal_contracts.client.keys import inbox_prefix, public_key
+from goal_contracts.client.stream import JETSTREAM_API
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -17,7 +19,6 @@ from services.embedded.nats_server import Accounts, NatsServer
 from services.ledger.store.streams import StreamSettings, ensure_stream
 from services.nats_users import accounts, keys
 from services.nats_users.users import Services, User
-from services.stream_reader import JETSTREAM_API
 from tests.waiting import eventually
 
 SERVICES: Final = ("ledger", "projections")
@@ -44,9 +45,7 @@ class Guest:
         await self.client.connect(
             server.url,
             nkeys_seed=str(seed),
-            inbox_prefix=keys.inbox_prefix(keys.public_key(seed))
-            if self.name not in SERVICES
-            else "_INBOX",
+            inbox_prefix=inbox_prefix(public_key(seed)) if self.name not in SERVICES else "_INBOX",
             error_cb=note,
             allow_reconnect=False,
         )
@@ -128,7 +127,7 @@ async def _fill(place: Place) -> None:
 
 
 async def last_position(ledger: Guest) -> int:
-    from services.stream_reader import stream_info  # noqa: PLC0415 - only here
+    from goal_contracts.client.stream import stream_info  # noqa: PLC0415 - only here
 
     return (await stream_info(ledger.client, subjects.STREAM, JETSTREAM_API)).state.last_seq
 

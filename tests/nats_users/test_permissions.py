@@ -7,12 +7,13 @@ import msgspec
 import nats.errors
 import pytest
 from goal_contracts import codec, subjects
+from goal_contracts.client.keys import inbox_prefix, public_key
 from goal_contracts.commands import OpenOrganisation
+from goal_contracts.subjects import IMPORTED_API
 from nats.aio.msg import Msg
 
 from services.ledger.handlers import clock, read_request
 from services.nats_users import keys
-from services.nats_users.permissions import IMPORTED_API
 from tests.nats_users.conftest import EVERYBODY, HEARD_WITHIN_S, Guest, Place, heard, last_position
 
 pytestmark = pytest.mark.anyio
@@ -141,7 +142,7 @@ async def test_nobody_changes_the_stream(place: Place, name: str) -> None:
 
 async def test_nobody_hears_the_replies_to_another(place: Place) -> None:
     async with place.guest("u-17") as guest:
-        other = keys.inbox_prefix(keys.public_key(place.seed("u-18")))
+        other = inbox_prefix(public_key(place.seed("u-18")))
         assert not await guest.may_subscribe(f"{other}.>")
 
 

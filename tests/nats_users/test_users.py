@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from goal_contracts.client.keys import public_key
 
 from services.embedded.nats_server import find_binary
-from services.nats_users import keys
 from services.nats_users.users import UsersUnusable, read_users
 from tests.cli.running import goal_ledger
 
@@ -56,12 +56,12 @@ def test_a_file_of_users_that_cannot_be_is_refused(tmp_path: Path, text: str, to
 def test_a_seed_is_its_owners_only_and_never_written_over(tmp_path: Path) -> None:
     file = tmp_path / "keys" / "u-17.nk"
     public = goal_ledger("nats-users", "key", str(file)).stdout.strip()
-    assert public == keys.public_key(file)
+    assert public == public_key(file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     again = goal_ledger("nats-users", "key", str(file))
     assert again.exit_code == 2
     assert "is there already" in again.stderr
-    assert keys.public_key(file) == public
+    assert public_key(file) == public
 
 
 def test_what_is_no_seed_is_told(tmp_path: Path) -> None:

@@ -24,13 +24,8 @@ from typing import ClassVar, Final, NamedTuple, TypedDict
 import msgspec
 import nats
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.transport import TcpTransport
-from nats.nuid import NUID
-
-from services.ledger.store.streams import MESSAGE_BYTES_MAX
-from services.stream_reader import (
+from goal_contracts import codec
+from goal_contracts.client.stream import (
     USUAL_PACE,
     ApiAnswer,
     ApiFault,
@@ -44,6 +39,12 @@ from services.stream_reader import (
     read_stream,
     stream_info,
 )
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.transport import TcpTransport
+from nats.nuid import NUID
+
+from services.ledger.store.streams import MESSAGE_BYTES_MAX
 
 BATCH_EVENTS_MAX: Final = 1_000
 # The stream's limit counts the headers as well.
@@ -57,6 +58,8 @@ SETTLE_PAUSE_MAX_S: Final = 2.0
 GET_AT_ONCE_MAX: Final = 64
 HURRY_BYTES_MAX: Final = 65_536
 
+# By it a subscriber knows the payload for a whole CloudEvent, and not for the data of one.
+CONTENT_TYPE: Final = "content-type"
 VERSION: Final = "Goal-Version"
 EXPECTED_LAST: Final = "Nats-Expected-Last-Sequence"
 BATCH_ID: Final = "Nats-Batch-Id"
@@ -263,7 +266,7 @@ class GoalLog:
         follow: bool = False,
         on_trouble: Callable[[Exception, float], None] | None = None,
     ) -> AsyncGenerator[Sequence[StoredMessage], None]:
-        """The events after a position, in batches: see `stream_reader.read_stream`."""
+        """The events after a position, in batches, as `read_stream` has them."""
         return read_stream(
             self.client,
             self.stream,
@@ -362,7 +365,7 @@ class Sent:
         events = self._parts[0]
         try:
             for number, event in enumerate(events, start=1):
-                headers = {VERSION: str(event.version)}
+                headers = {CONTENT_TYPE: codec.CONTENT_TYPE, VERSION: str(event.version)}
                 if number == 1:
                     headers[EXPECTED_LAST] = str(self._last)
                 reply_to = self.reply_to if number == len(events) else ""

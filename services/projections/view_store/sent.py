@@ -1,9 +1,9 @@
 """What was sent, remembered so that nothing is sent twice.
 
-It belongs to the service, not to the views: they may be dropped and read anew, it may not. What is
-about to be sent is taken first, so that of several services one sends it, and remembered after it
-was sent. If a service dies in between, nobody knows whether it was: after a while it is sent once
-more, under the same id, by which whoever gets it knows it again.
+It belongs to the service and outlives every generation of the views. What is about to be sent is
+taken first, so that of several services one sends it, and remembered after it was sent. If a
+service dies in between, nobody knows whether it was: after a while it is sent once more, under the
+same id, by which whoever gets it knows it again.
 """
 
 from collections.abc import Collection, Iterator
@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.projections.view_store import schema
+from services.projections.view_store import service_schema
 from services.projections.view_store.store import unless_lost
 
 TAKEN_FOR: Final = timedelta(minutes=10)
@@ -32,14 +32,14 @@ class Sent:
 
     def take(self, organisation_id: str, items: Collection[str], now: datetime) -> set[str]:
         """Those of some items that nobody has sent, nor is sending: they are ours to send."""
-        sent = schema.sent.c
+        sent = service_schema.sent.c
         taken: set[str] = set()
         for some in _chunks(items):
             rows = [
                 {"organisation_id": organisation_id, "item": each, "taken_at": now} for each in some
             ]
             statement = (
-                self._insert(schema.sent)
+                self._insert(service_schema.sent)
                 .values(rows)
                 .on_conflict_do_update(
                     index_elements=[sent.organisation_id, sent.item],
@@ -54,22 +54,22 @@ class Sent:
 
     def remember(self, organisation_id: str, items: Collection[str], now: datetime) -> None:
         """They are sent, and never taken again."""
-        sent = schema.sent.c
+        sent = service_schema.sent.c
         with unless_lost(), self._engine.begin() as connection:
             for some in _chunks(items):
                 connection.execute(
-                    update(schema.sent)
+                    update(service_schema.sent)
                     .where(sent.organisation_id == organisation_id, sent.item.in_(some))
                     .values(sent_at=now)
                 )
 
     def give_back(self, organisation_id: str, items: Collection[str]) -> None:
         """They were taken, and certainly not sent."""
-        sent = schema.sent.c
+        sent = service_schema.sent.c
         with unless_lost(), self._engine.begin() as connection:
             for some in _chunks(items):
                 connection.execute(
-                    delete(schema.sent).where(
+                    delete(service_schema.sent).where(
                         sent.organisation_id == organisation_id,
                         sent.item.in_(some),
                         sent.sent_at.is_(None),
