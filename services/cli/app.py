@@ -23,9 +23,11 @@ from services.cli.policy import change as policy_set
 from services.cli.policy import show as policy_show
 from services.cli.readings import readings
 from services.cli.rebuild import rebuild
+from services.cli.relay import relay
 from services.cli.replay import replay
 from services.cli.report import report
 from services.cli.service import ledger, projections
+from services.cli.token import token
 from services.cli.up import up
 
 
@@ -97,8 +99,10 @@ for subcommand in (
     insights,
     policies,
     export,
+    token,
     ledger,
     projections,
+    relay,
     nats_users,
     rebuild,
 ):

@@ -39,6 +39,14 @@ from services.reports.document import (
 
 CHARTS_MAX: Final = 150
 """A report of more is told in numbers alone: nobody looks through so many pictures."""
+COURSE_LEGEND: Final = (
+    "The line is progress at the end of each week, the dashed one the expected pace."
+)
+SERIES_LEGEND: Final = (
+    "Behind the readings are the bands in force: healthy, warning, breach. The dashed line is the "
+    "target, a ring marks a reading that was corrected, a gap one that was missed, the bar below "
+    "the time of the cycle."
+)
 
 
 def document(of: Report) -> Document:
@@ -55,8 +63,18 @@ def document(of: Report) -> Document:
         figures=tuple(_figures(of)),
         sections=(
             told.late(of.late, of.zone),
-            Section("goals", "Goals", tuple(_goals(of, weeks)) or (Note("It has no objectives."),)),
-            Section("indicators", "Indicators", _indicators(of, is_drawn=bool(weeks))),
+            Section(
+                "goals",
+                "Goals",
+                tuple(_goals(of, weeks)) or (Note("It has no objectives."),),
+                legend=COURSE_LEGEND if weeks and of.objectives else "",
+            ),
+            Section(
+                "indicators",
+                "Indicators",
+                _indicators(of, is_drawn=bool(weeks)),
+                legend=SERIES_LEGEND if weeks and of.series else "",
+            ),
             told.open_reviews(of.kpis),
             Section(
                 "looking-back",
@@ -181,7 +199,9 @@ def _result(
     reached = wording.value(card.measure, card.value)
     if card.value_origin is not None and card.value_origin in told.TOLD_ORIGINS:
         reached += f" ({wording.spaced(card.value_origin)})"
-    mark = Mark("waived") if card.waived and not card.dropped else told.health(card.health)
+    mark = told.health(card.health)
+    if card.dropped or card.waived:
+        mark = Mark("dropped" if card.dropped else "waived")
     return Result(
         title=card.title,
         facts=tuple(facts),

@@ -178,11 +178,15 @@ Block = Items | Goals | Indicators | Note | Heading | Table
 
 
 class Section(Struct, frozen=True):
-    """A part of the report with a heading; `anchor` names it within the document."""
+    """A part of the report with a heading; `anchor` names it within the document.
+
+    The legend says what its pictures show, where there are any.
+    """
 
     anchor: str
     heading: str
     blocks: tuple[Block, ...]
+    legend: str = ""
 
 
 class Document(Struct, frozen=True):

@@ -2,8 +2,10 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
+from goal_contracts import codec
 from goal_contracts.queries import (
     ChangedField,
     ClosingCard,
@@ -29,6 +31,7 @@ from tests.cli import answers
 from tests.cli.answers import at, raw
 
 GOALS = answers.GOALS
+Told = TypeVar("Told", bound=Report | Digest)
 ZONE = "Europe/Berlin"
 RETROSPECTIVE = RetrospectiveCard(
     "lena",
@@ -160,7 +163,7 @@ EMPTY_DIGEST = Digest(
 )
 
 
-def with_words(answer: Report | Digest, words: str) -> Report | Digest:
+def with_words(answer: Told, words: str) -> Told:
     """The same answer with other words wherever people may write what they like."""
     free = {"title", "name", "note", "reason", "owner", "actor", "went_well", "learned", "cycle",
             "celebrate", "score_reason", "organisation", "unit"}  # fmt: skip
@@ -176,5 +179,5 @@ def with_words(answer: Report | Digest, words: str) -> Report | Digest:
             case _:
                 return value
 
-    told = changed(msgspec.to_builtins(answer, str_keys=True, builtin_types=(msgspec.Raw,)))
+    told = changed(msgspec.json.decode(codec.encode(answer)))
     return msgspec.json.decode(msgspec.json.encode(told), type=type(answer))
