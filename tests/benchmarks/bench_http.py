@@ -42,7 +42,7 @@ def run(workplace: Workplace) -> Part:
     ]
     return Part(
         NAME,
-        "twenty goals of the sample company as they stood, 20 kB of JSON, with a bearer token",
+        "twenty goals of the sample company as they stood, 8 kB of JSON, with a bearer token",
         "answers",
         results.rows(measured),
         checks,
