@@ -15,6 +15,7 @@ from goal_contracts.fields import (
     CheckInTiming,
     CycleKind,
     CycleState,
+    Frequency,
     GoalHealth,
     GoalRef,
     Id,
@@ -84,6 +85,20 @@ Happened = Literal[
     changed             anything else that somebody decided
     progressed          what was measured, and what follows from that
 """
+AlertKind = Literal[
+    "check_in_late",
+    "check_in_overdue",
+    "behind_pace",
+    "low_confidence",
+    "at_risk",
+    "off_track",
+    "reading_missed",
+    "kpi_in_breach",
+    "review_open",
+    "review_overdue",
+]
+Severity = Literal["critical", "warning", "notice"]
+Chance = Literal["lands", "may_miss", "will_miss", "too_early"]
 
 
 class Question(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -168,6 +183,36 @@ class CycleReport(Question, frozen=True):
     limit: Limit = 300
 
 
+class Alerts(Question, frozen=True):
+    """What needs somebody's attention: of what was true by `as_of` and known at `known_at`.
+
+    The gravest come first, then those that have stood longest. With a cycle only its goals are
+    looked at, as KPIs belong to none.
+    """
+
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    unit: Id | None = None
+    cycle: Id | None = None
+    owner: Id | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 300
+
+
+class Insights(Question, frozen=True):
+    """What the numbers say beyond themselves: where goals are heading, and what nobody looks at.
+
+    With a cycle only its goals are looked at, as KPIs belong to none.
+    """
+
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    unit: Id | None = None
+    cycle: Id | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 300
+
+
 class ExportView(Question, frozen=True):
     """One page of a view's rows, in the order of their keys, as they stand in the database."""
 
@@ -242,6 +287,8 @@ Query = (
     | WeeklyDigest
     | Diff
     | Blame
+    | Alerts
+    | Insights
 )
 QUERIES: dict[str, type[Query]] = {query.__name__: query for query in Query.__args__}
 
@@ -689,6 +736,125 @@ class ViewPosition(Struct, frozen=True, tag_field="reply", tag="position"):
     views: tuple[str, ...]
 
 
+class Alert(Struct, frozen=True, omit_defaults=True):
+    """One thing that its owner should look at: what, since when, and why, with the values seen.
+
+    `alert_id` is made of the fact alone (the period that was missed, the check-in that said so), so
+    that the same fact is told once however often it is looked at. It is unique in its organisation.
+    """
+
+    alert_id: str
+    kind: AlertKind
+    severity: Severity
+    goal: GoalRef
+    title: str
+    owner: str
+    unit_id: str
+    since: datetime
+    why: str
+    cycle_id: str | None = None
+    objective_id: str | None = None
+
+
+class AlertList(Struct, frozen=True, tag_field="reply", tag="alerts", omit_defaults=True):
+    """The answer to Alerts."""
+
+    reflects: Reflects
+    alerts: tuple[Alert, ...] = ()
+    cursor: str | None = None
+
+
+class Forecast(Struct, frozen=True, omit_defaults=True):
+    """Where a key result is heading: its value and progress at the end of its cycle.
+
+    A Theil-Sen line through the last value of each day, with Sen's (1968) interval of the slope at
+    90 %, widened by the spread of the values around the line. `chance` compares the progress with
+    what is `expected` of the key result; while it is too early to say, `why` tells what is missing.
+    """
+
+    key_result_id: str
+    objective_id: str
+    cycle_id: str
+    unit_id: str
+    owner: str
+    title: str
+    chance: Chance
+    points: int
+    expected: Decimal
+    ends_on: date
+    why: str = ""
+    value: Decimal | None = None
+    progress: Decimal | None = None
+    per_day: Decimal | None = None
+    forecast: Decimal | None = None
+    low: Decimal | None = None
+    high: Decimal | None = None
+    progress_forecast: Decimal | None = None
+    progress_low: Decimal | None = None
+    progress_high: Decimal | None = None
+
+
+class Untouched(Struct, frozen=True, omit_defaults=True):
+    """A goal for which no person has done anything for more than `limit_days`."""
+
+    goal: GoalRef
+    title: str
+    owner: str
+    unit_id: str
+    cycle_id: str
+    days: int
+    limit_days: int
+    touched_at: datetime | None = None
+
+
+class Unaligned(Struct, frozen=True, omit_defaults=True):
+    """An objective that serves no other, or only such as have `ended`; not one of the company's."""
+
+    objective_id: str
+    title: str
+    owner: str
+    unit_id: str
+    cycle_id: str
+    ended: tuple[GoalRef, ...] = ()
+
+
+class Leads(Struct, frozen=True, omit_defaults=True):
+    """A leading KPI that moved `periods` periods before a lagging one did.
+
+    `correlation` is Spearman's, of their changes from period to period; `pairs` are the periods it
+    was computed from, `effective_pairs` what they are worth once each series' own memory is taken
+    off (Bartlett 1935). It says that they moved like that, not that one moves the other.
+    """
+
+    leading: str
+    lagging: str
+    unit_id: str
+    relation: Literal["unit", "formula"]
+    periods: int
+    frequency: Frequency
+    correlation: Decimal
+    pairs: int
+    effective_pairs: Decimal
+    chance_alone: Decimal
+
+
+class InsightList(Struct, frozen=True, tag_field="reply", tag="insights", omit_defaults=True):
+    """The answer to Insights.
+
+    `pairs_compared` and `pairs_too_short` say of how many pairs of a leading and a lagging KPI this
+    page knows: most of them show nothing, and then nothing is said of them.
+    """
+
+    reflects: Reflects
+    forecasts: tuple[Forecast, ...] = ()
+    untouched: tuple[Untouched, ...] = ()
+    unaligned: tuple[Unaligned, ...] = ()
+    leads: tuple[Leads, ...] = ()
+    pairs_compared: int = 0
+    pairs_too_short: int = 0
+    cursor: str | None = None
+
+
 class QueryRefused(Struct, frozen=True, tag_field="reply", tag="refused"):
     """The question cannot be answered: a code, what happened, how to mend it."""
 
@@ -811,4 +977,6 @@ Answer = (
     | Digest
     | Differences
     | Blamed
+    | AlertList
+    | InsightList
 )

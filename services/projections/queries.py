@@ -22,6 +22,8 @@ from goal_contracts import codec, subjects
 from goal_contracts.fields import Kind
 from goal_contracts.queries import (
     QUERIES,
+    AlertList,
+    Alerts,
     Answer,
     AsOf,
     Blame,
@@ -36,6 +38,8 @@ from goal_contracts.queries import (
     ExportView,
     Goals,
     History,
+    InsightList,
+    Insights,
     Moment,
     OrganisationCard,
     Position,
@@ -56,6 +60,7 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from services.projections import blame, by_week, digest
+from services.projections.alerts import Scope, alerts_of
 from services.projections.as_of import (
     POSITION_MAX,
     NoSuchMoment,
@@ -69,6 +74,7 @@ from services.projections.as_of import (
 )
 from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Side
 from services.projections.feed import Feed
+from services.projections.insights import Outlook
 from services.projections.report import parts_of, told
 from services.projections.succession import Views
 from services.projections.view_store import schema
@@ -111,11 +117,14 @@ OBJECTIVES_AT_A_TIME: Final = 100
 NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 """For what does not depend on the clock."""
 CURSOR_MOMENT: Final = 4
+WHOLE: Final = 2**31
+"""A page that holds everything."""
 OUTDATED: Final = "an older release's views cannot say; new ones are being built: ask again"
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
 
+A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
 _decoders: Final[dict[str, msgspec.json.Decoder[Query]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in QUERIES.items()
@@ -154,7 +163,7 @@ class Questions:
 
     def __init__(self, feed: Feed | Views, engine: Connecting) -> None:
         self._feed = feed
-        self._engine = engine
+        self.engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
         self._waiting = 0
 
@@ -205,7 +214,7 @@ class Questions:
 
         def look() -> EventsAfter:
             position = self._feed.position
-            with reading(self._engine) as reader:
+            with reading(self.engine) as reader:
                 asked = _Asked(reader, organisation_id, NO_TIME, position)
                 return asked.events_after(after, kind, unit_id, cycle_id, limit)
 
@@ -224,6 +233,15 @@ class Questions:
             if isinstance(error, StoreUnavailable):
                 raise CannotAnswer("unreadable_log", str(error)) from error
             raise
+
+    def in_full(self, organisation_id: str, query: Query, expected: type[A], now: datetime) -> A:
+        """The whole answer as one page, for who is in this process; raises CannotAnswer."""
+        with reading(self.engine) as reader:
+            asked = _Asked(reader, organisation_id, now, self._feed.position)
+            answer = asked.answer(query, WHOLE)
+        if not isinstance(answer, expected):
+            raise TypeError(f"{type(query).__name__} was answered by {type(answer).__name__}")
+        return answer
 
     async def _wait_for(self, query: Query) -> None:
         # Who names a later position as a moment is told at once; to wait is asked for by name.
@@ -247,7 +265,7 @@ class Questions:
         limit = 1 if isinstance(query, Position) else query.limit
         # Before the connection: views that take over in between reflect at least as much.
         position = self._feed.position
-        with reading(self._engine) as reader:
+        with reading(self.engine) as reader:
             asked = _Asked(reader, organisation_id, now, position)
             # First: what comes meanwhile may change the answer.
             is_final = not self._feed.is_outdated and asked.is_final(query)
@@ -298,6 +316,10 @@ class _Asked:
                     return self._blame(query, limit)
                 case Position():
                     return ViewPosition(position=self._position, views=tuple(schema.VIEWS))
+                case Alerts():
+                    return self._alerts(query, limit)
+                case Insights():
+                    return self._insights(query, limit)
                 case _:
                     assert_never(query)
         except NoSuchMoment as error:
@@ -314,7 +336,16 @@ class _Asked:
         match query:
             case WeeklyDigest(week=str()):
                 return False
-            case AsOf() | History() | Readings() | CycleReport() | WeeklyDigest() | Blame():
+            case (
+                AsOf()
+                | History()
+                | Readings()
+                | CycleReport()
+                | WeeklyDigest()
+                | Blame()
+                | Alerts()
+                | Insights()
+            ):
                 until = [query.as_of, query.known_at]
                 since = list[Moment | None]()
             case Replay():
@@ -780,6 +811,49 @@ class _Asked:
             cursor=".".join((str(position), *exported[-1].key)) if more else None,
         )
 
+    # ------------------------------------------------------------------ alerts and insights
+
+    def _alerts(self, query: Alerts, limit: int) -> AlertList:
+        seen, start, scope = self._looked_at(query)
+        organisation = self._organisation_seen(seen)
+        alerts = [
+            alert
+            for alert in alerts_of(self._reader, self._organisation_id, organisation, seen, scope)
+            if query.owner in {None, alert.owner}
+        ]
+        end = start + limit
+        return AlertList(
+            reflects=seen.reflects,
+            alerts=tuple(alerts[start:end]),
+            cursor=_cursor(seen, end) if end < len(alerts) else None,
+        )
+
+    def _insights(self, query: Insights, limit: int) -> InsightList:
+        seen, start, scope = self._looked_at(query)
+        outlook = Outlook(
+            self._reader, self._organisation_id, self._organisation_seen(seen), seen, scope
+        )
+        candidates = outlook.candidates()
+        end = start + limit
+        told = outlook.told(candidates[start:end])
+        return replace(told, cursor=_cursor(seen, end) if end < len(candidates) else None)
+
+    def _looked_at(self, query: Alerts | Insights) -> tuple[Vantage, int, Scope]:
+        """From where, from which place in the answer on, and what."""
+        zone, start = self._organisation().zone, 0
+        if query.cursor is None:
+            seen = vantage(
+                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, self._position, 1)
+            start = max(_whole(key[0]), 0)
+        for kind, goal_id in (("unit", query.unit), ("cycle", query.cycle)):
+            if goal_id is not None:
+                self._require(kind, goal_id, seen.known)
+        unit_ids = None if query.unit is None else self._units_below(query.unit, seen)
+        return seen, start, Scope(unit_ids=unit_ids, cycle_id=query.cycle)
+
     # ------------------------------------------------------------------ what must be there
 
     def _organisation(self) -> OrganisationState:
@@ -804,8 +878,12 @@ class _Asked:
             return None
         return OrganisationCard(self._organisation_id, state.name, state.zone, state.policy)
 
+    def _organisation_seen(self, seen: Vantage) -> OrganisationState:
+        """As it was, or as it is now where it was not there yet."""
+        return self._organisation_at(seen.structure) or self._organisation()
+
     def _picture(self, seen: Vantage) -> Picture:
-        organisation = self._organisation_at(seen.structure) or self._organisation()
+        organisation = self._organisation_seen(seen)
         return Picture(self._reader, self._organisation_id, organisation, seen)
 
     def _require(self, kind: str, goal_id: str, known: int) -> str:
@@ -845,7 +923,16 @@ def _reflected(answer: Answer) -> int:
 
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | History() | Readings() | CycleReport() | WeeklyDigest() | Blame():
+        case (
+            AsOf()
+            | History()
+            | Readings()
+            | CycleReport()
+            | WeeklyDigest()
+            | Blame()
+            | Alerts()
+            | Insights()
+        ):
             return query.as_of, query.known_at
         case Replay():
             return query.end, query.as_of, query.known_at

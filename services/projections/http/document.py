@@ -40,6 +40,7 @@ SAID: Final[Mapping[str, str]] = {
     "as_of": "True by then; alone also known by then.",
     "known_at": "Known by then.",
     "unit": "A unit and those below it.",
+    "owner": "Whoever has to look after it.",
     "cycle": "A cycle and what belongs to it.",
     "goal": "A goal or an indicator.",
     "kpi": "An indicator.",

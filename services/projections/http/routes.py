@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 import msgspec
 from goal_contracts.fields import Id
 from goal_contracts.queries import (
+    AlertList,
+    Alerts,
     AsOf,
     Blame,
     Blamed,
@@ -22,6 +24,8 @@ from goal_contracts.queries import (
     ExportView,
     Goals,
     History,
+    InsightList,
+    Insights,
     Position,
     Query,
     Readings,
@@ -100,6 +104,8 @@ ROUTES: Final = (
     Route("/events", "replay", Replay, Events, {"cycle": "2025-q3", "start": "2025-07-01"}),
     Route("/cycles/{cycle}/report", "cycle_report", CycleReport, Report, {"cycle": "2025-q3"}),
     Route("/digest", "weekly_digest", WeeklyDigest, Digest, {"as_of": "2025-09-30"}),
+    Route("/alerts", "alerts", Alerts, AlertList, {"as_of": "2025-08-31", "owner": "u-17"}),
+    Route("/insights", "insights", Insights, InsightList, {"cycle": "2025-q3"}),
     Route("/views/{view}", "export_view", ExportView, ViewPage, {"view": "goal_version"}),
     Route("/position", "position", Position, ViewPosition, {}),
 )

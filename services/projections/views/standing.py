@@ -55,6 +55,12 @@ def standing(facts: Iterable[F]) -> list[F]:
     return [fact for fact in last.values() if fact.event in {"recorded", "corrected"}]
 
 
+def still_missed(facts: Sequence[ReadingRow]) -> list[ReadingRow]:
+    """The periods that were missed and have no reading since; of facts, all of their periods."""
+    came = {fact.period for fact in standing(facts)}
+    return [fact for fact in facts if fact.event == "missed" and fact.period not in came]
+
+
 def progress_of(
     key_results: Iterable[KeyResultCard], children: Sequence[Decimal | None], course: Course
 ) -> Decimal | None:

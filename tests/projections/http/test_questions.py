@@ -34,6 +34,8 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "replay": {"cycle": "q3", "end": "@30"},
     "cycle_report": {"cycle": "q3"},
     "weekly_digest": {"as_of": "2025-07-03"},
+    "alerts": {"as_of": "2025-07-31", "unit": "platform", "owner": "ada"},
+    "insights": {"as_of": "2025-07-31", "cycle": "q3"},
     "export_view": {"view": "event"},
     "position": {},
 }
