@@ -1,12 +1,14 @@
 """The projections service: one file that wires everything and reads in a minute.
 
 FastStream is the shell: connection, question subject, start and stop. The feed pulls on its
-connection. A question is a task of its own: one that waits for a position holds up no other.
+connection, the outbox sends on it what is due. A question is a task of its own: one that waits for
+a position holds up no other.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -24,7 +26,9 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.http.settings import HttpSettings
 from services.projections.metrics import Metrics, Status
+from services.projections.outbox import Outbox
 from services.projections.queries import Questions
 from services.projections.rebuilding import CannotRebuild, Rebuilt
 from services.projections.rebuilding import rebuild as make_anew
@@ -32,10 +36,13 @@ from services.projections.succession import Views
 from services.projections.view_store.engines import NotADatabase
 from services.projections.view_store.generations import Generations, Superseded
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
+from services.projections.view_store.sent import Sent
 from services.projections.view_store.store import StoreUnavailable
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
+DATABASE_WAIT_S: Final = 20.0
+DATABASE_POLL_S: Final = 0.5
 DRAIN_S: Final = 12.0
 """A little more than a question may wait for its position."""
 AT_ONCE_MAX: Final = 256
@@ -60,7 +67,12 @@ class Settings(Struct, frozen=True):
     server_url: str
     database: str
     stream: str = subjects.STREAM
+    http: HttpSettings | None = None
     nkey: Path | None = None
+    alerts: bool = False
+    """Whether alerts go out as messages."""
+    reports: Path | None = None
+    """Where reports are written when they are due; None, nowhere."""
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -68,7 +80,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
     A log that cannot be read on does not end the service: what is known is still answered.
     """
-    generations = await asyncio.to_thread(Generations, settings.database)
+    generations = await _opened(settings.database)
     broker = NatsBroker(
         settings.server_url,
         logger=None,
@@ -85,15 +97,18 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
     )
     try:
         service = await asyncio.to_thread(
-            Projections, await broker.connect(), generations, settings.stream
+            Projections, await broker.connect(), generations, settings
         )
         # No stream is named here: FastStream would rewrite its settings.
         subscriber = broker.subscriber(
             subjects.QUERIES, queue=QUEUE, decoder=_undecoded, no_reply=True
         )
         subscriber(service.take)
+        doors = contextlib.AsyncExitStack()
 
         async def begin() -> None:
+            if settings.http is not None:
+                await doors.enter_async_context(service.door(settings.http))
             await service.start(stop=app.exit)
             await service.client.flush()  # the server knows of the subscription
             log.info("projections_ready", position=service.views.position, subject=subjects.QUERIES)
@@ -105,6 +120,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
                 with contextlib.suppress(nats.errors.Error, TimeoutError):
                     await subscriber.subscription.drain()
                 subscriber.subscription = None
+            await doors.aclose()
             await service.stop()
 
         app = FastStream(broker, logger=None, after_startup=[begin], on_shutdown=[end])
@@ -144,19 +160,30 @@ def _seed(settings: Settings) -> str | None:
 
 
 class Projections:
-    """The running service: the views kept up in the background, and the questions under way."""
+    """The running service: views and outbox in the background, and the questions under way."""
 
-    def __init__(self, client: Client, generations: Generations, stream: str) -> None:
+    def __init__(self, client: Client, generations: Generations, settings: Settings) -> None:
         """Blocks: call it in a thread. Raises what opening the views raises."""
         self.client = client
         self.metrics = Metrics()
-        self.views = Views(client, stream, generations, self.metrics)
+        self.views = Views(client, settings.stream, generations, self.metrics)
         self.metrics.show(self.status)
-        self._stream = stream
+        self._stream = settings.stream
         self._questions = Questions(self.views, self.views)
+        self._outbox: Outbox | None = None
+        if settings.alerts or settings.reports is not None:
+            self._outbox = Outbox(
+                client,
+                settings.stream,
+                self.views,
+                self._questions,
+                Sent(generations.service),
+                alerts=settings.alerts,
+                reports=settings.reports,
+            )
         self._room = asyncio.Semaphore(AT_ONCE_MAX)
         self._under_way: set[asyncio.Task[None]] = set()
-        self._following: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
 
     def status(self) -> Status:
@@ -169,8 +196,27 @@ class Projections:
             trouble = "not connected to the nats-server"
         return replace(status, trouble=trouble)
 
+    @contextlib.asynccontextmanager
+    async def door(self, settings: HttpSettings) -> AsyncIterator[None]:
+        """Answer over HTTP meanwhile."""
+        # Only projections that have this door need what serves it.
+        from services.http.listening import listening  # noqa: PLC0415 - see above
+        from services.http.tokens import judging  # noqa: PLC0415 - see above
+        from services.projections.http.application import application  # noqa: PLC0415 - see above
+        from services.projections.http.live import LiveEvents  # noqa: PLC0415 - see above
+
+        live = LiveEvents(self.views, self._questions, _clock)
+        async with contextlib.AsyncExitStack() as held:
+            tokens = None
+            if settings.tokens is not None:
+                tokens = await held.enter_async_context(judging(settings.tokens))
+            app = application(self._questions, live, tokens, self.metrics.text, self.status, _clock)
+            await held.enter_async_context(listening(app, settings))
+            held.callback(live.close)
+            yield
+
     async def start(self, stop: Callable[[], None]) -> None:
-        """Begin to follow the log; `stop` is called if that breaks.
+        """Begin to follow the log and to send what is due; `stop` is called if that breaks.
 
         Waits a little until the views have caught up: a short log is all there from the first
         question on, a long one keeps nobody waiting.
@@ -182,8 +228,12 @@ class Projections:
                 stop()
                 log.error("projections_stop", why=f"{type(error).__name__}: {error}")
 
-        self._following = asyncio.create_task(self.views.run(), name="views")
-        self._following.add_done_callback(ended)
+        self._running.append(asyncio.create_task(self.views.run(), name="views"))
+        if self._outbox is not None:
+            sending = self._outbox.run(lambda: datetime.now(UTC))
+            self._running.append(asyncio.create_task(sending, name="outbox"))
+        for task in self._running:
+            task.add_done_callback(ended)
         with contextlib.suppress(JetStreamError, nats.errors.Error, TimeoutError):
             last = (await stream_info(self.client, self._stream)).state.last_seq
             await self.views.reaches(last, CATCH_UP_S)
@@ -199,7 +249,7 @@ class Projections:
         """Answer what was taken, for a bounded time, then let go of the log."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=DRAIN_S)
-        tasks = [*self._under_way, *([self._following] if self._following else [])]
+        tasks = [*self._under_way, *self._running]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -217,7 +267,7 @@ class Projections:
 
     async def _answer(self, message: Msg) -> None:
         try:
-            answer = await self._questions.answer(message.subject, message.data, datetime.now(UTC))
+            answer = await self._questions.answer(message.subject, message.data, _clock())
         except Exception:
             log.exception("question_failed", subject=message.subject)
             answer = _failed("the question could not be answered; the service's log says why")
@@ -235,6 +285,23 @@ class Projections:
             raise
         except nats.errors.Error as error:
             log.warning("reply_lost", subject=message.subject, why=str(error))
+
+
+async def _opened(database: str) -> Generations:
+    """What the views are kept in; a database that is away is waited for, but not for ever."""
+    give_up_at = time.monotonic() + DATABASE_WAIT_S
+    while True:
+        try:
+            return await asyncio.to_thread(Generations, database)
+        except StoreUnavailable as error:
+            if time.monotonic() > give_up_at:
+                raise
+            log.warning("database_away", why=str(error))
+            await asyncio.sleep(DATABASE_POLL_S)
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _undecoded(message: StreamMessage[Msg]) -> StreamMessage[Msg]:
