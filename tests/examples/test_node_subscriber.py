@@ -120,10 +120,8 @@ class Subscriber:
 
     def _command(self, *options: str, contracts: Path = publish.TOP) -> list[str | Path]:
         url = self._place.system.url
-        return [
-            *("node", PROGRAM, contracts, url, self._organisation_id, self.file),
-            *("--nkey", self._nkey, "--consumer", CONSUMER, *options),
-        ]
+        asked: list[str | Path] = [contracts, url, self._organisation_id, self.file]
+        return ["node", PROGRAM, *asked, "--nkey", self._nkey, "--consumer", CONSUMER, *options]
 
 
 def test_each_event_of_the_sample_company_is_kept_once_whatever_is_killed(place: Place) -> None:
