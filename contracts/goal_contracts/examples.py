@@ -408,9 +408,37 @@ _QUERIES: tuple[queries.Query, ...] = (
     queries.ExportView(view="reading"),
     queries.Position(at_least=1234),
     queries.WeeklyDigest(week="2025-W33", unit="platform"),
+    queries.Diff(before="2025-07-01", after="2025-09-30", unit="platform"),
+    queries.Blame(kind="key_result", id="kr-uptime", field="measure"),
 )
 
 _REFLECTS = queries.Reflects(position=1234, as_of=NOW, known_at=NOW)
+_LATE = queries.LateChange(
+    position=1200,
+    at=NOW,
+    actor="u-17",
+    change="lowered",
+    goal="key_result/kr-uptime",
+    objective_id="o-reliable",
+    title="Uptime of the public API",
+    reason="the supplier's outage cannot be made up for",
+    measure_was=UPTIME,
+    measure=UPTIME_LOWERED,
+)
+_RETARGETED = queries.Change(
+    position=1200,
+    kind="key_result",
+    id="kr-uptime",
+    event="KeyResultRetargeted",
+    field="measure",
+    actor="u-17",
+    recorded_at=NOW,
+    known_at=NOW,
+    effective_at=NOW,
+    was=msgspec.Raw(codec.encode(UPTIME)),
+    now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
+    reason="the supplier's outage cannot be made up for",
+)
 _KPI = queries.KpiCard(
     kpi_id="uptime",
     unit_id="platform",
@@ -522,20 +550,7 @@ _ANSWERS: tuple[queries.Answer, ...] = (
                 ),
             ),
         ),
-        late=(
-            queries.LateChange(
-                position=1200,
-                at=NOW,
-                actor="u-17",
-                change="lowered",
-                goal="key_result/kr-uptime",
-                objective_id="o-reliable",
-                title="Uptime of the public API",
-                reason="the supplier's outage cannot be made up for",
-                measure_was=UPTIME,
-                measure=UPTIME_LOWERED,
-            ),
-        ),
+        late=(_LATE,),
         units=(
             queries.UnitCard(unit_id="platform", name="Platform", unit_kind="team", position=2),
         ),
@@ -613,6 +628,30 @@ _ANSWERS: tuple[queries.Answer, ...] = (
             ),
         ),
     ),
+    queries.Differences(
+        reflects_before=queries.Reflects(position=900, as_of=JULY_END, known_at=JULY_END),
+        reflects=_REFLECTS,
+        late=(_LATE,),
+        things=(
+            queries.Difference(
+                kind="key_result",
+                id="kr-uptime",
+                title="Uptime of the public API",
+                happened=("retargeted",),
+                fields=(
+                    queries.FieldDifference(
+                        field="measure",
+                        was=msgspec.Raw(codec.encode(UPTIME)),
+                        now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
+                    ),
+                ),
+                changes=(_RETARGETED,),
+                cycle_id="2025-Q3",
+                objective_id="o-reliable",
+            ),
+        ),
+    ),
+    queries.Blamed(reflects=_REFLECTS, fields=(_RETARGETED,)),
 )
 
 

@@ -11,6 +11,7 @@ import click
 from services.cli.as_of import as_of
 from services.cli.command import command
 from services.cli.demo import demo
+from services.cli.diff import diff
 from services.cli.errors import told_in_one_line
 from services.cli.export import export
 from services.cli.history import history
@@ -21,9 +22,11 @@ from services.cli.policy import change as policy_set
 from services.cli.policy import show as policy_show
 from services.cli.readings import readings
 from services.cli.rebuild import rebuild
+from services.cli.relay import relay
 from services.cli.replay import replay
 from services.cli.report import report
 from services.cli.service import ledger, projections
+from services.cli.token import token
 from services.cli.up import up
 
 
@@ -87,14 +90,17 @@ for subcommand in (
     command,
     imports,
     as_of,
+    diff,
     readings,
     history,
     replay,
     report,
     policies,
     export,
+    token,
     ledger,
     projections,
+    relay,
     nats_users,
     rebuild,
 ):

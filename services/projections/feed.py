@@ -8,10 +8,10 @@ is waited for. Rows and position are one transaction, so each event counts exact
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import nats.errors
 import structlog
@@ -124,13 +124,13 @@ class Feed:
                     await self.moves()
         return self.position >= position
 
-    async def moves(self) -> None:
-        """Wait until it has gone on, or has stopped for good."""
-        await self._moved.wait()
+    def moves(self) -> Coroutine[Any, Any, object]:
+        """Until it has gone on from where it is at this call, or has stopped for good."""
+        return self._moved.wait()
 
     async def _follow(self, worker: ThreadPoolExecutor) -> None:
         self._projector.forget()
-        self.position = await _finished(worker, self.store.position)
+        self.position = await finished(self.store.position, worker)
         last = (await stream_info(self._client, self._stream)).state.last_seq
         if last < self.position:
             raise GapInLog(self.position, last)
@@ -145,7 +145,7 @@ class Feed:
         )
         async with contextlib.aclosing(reading) as batches:
             async for batch in batches:
-                self.position = await _finished(worker, partial(self._take, batch))
+                self.position = await finished(partial(self._take, batch), worker)
                 self._wake()
 
     def _take(self, batch: Sequence[StoredMessage]) -> int:
@@ -183,7 +183,12 @@ class Feed:
         return position
 
     def _compare(self, message: StoredMessage) -> None:
-        if message.position == self.position and message.payload != self.store.last_payload():
+        try:
+            recorded = codec.decode_event(message.position, message.payload)
+            stored = self.store.payload_at(recorded.organisation_id, message.position)
+        except UndecodableEvent:
+            stored = None
+        if message.payload != stored:
             raise AnotherLog(
                 f"position {message.position} of the log is not the event the views were built "
                 "from: if it is the right log, `goal-ledger rebuild` makes views of it"
@@ -214,8 +219,8 @@ class Feed:
         self._on_move()
 
 
-async def _finished(worker: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    """The result of work in the worker; cancelled, it still sees the work through."""
+async def finished(work: Callable[[], T], worker: ThreadPoolExecutor | None = None) -> T:
+    """The result of work in a thread; cancelled, it still sees the work through."""
     future = asyncio.get_running_loop().run_in_executor(worker, work)
     try:
         return await asyncio.shield(future)

@@ -9,23 +9,28 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, Literal, TypeVar, assert_never
 
 import msgspec
 import structlog
 from goal_contracts import codec, subjects
+from goal_contracts.fields import Kind
 from goal_contracts.queries import (
     QUERIES,
     Answer,
     AsOf,
-    Change,
+    Blame,
+    Blamed,
     Changes,
     CommentCard,
     CycleReport,
+    Diff,
+    Differences,
     Digest,
     Events,
     ExportView,
@@ -46,11 +51,11 @@ from goal_contracts.queries import (
     ViewPosition,
     WeeklyDigest,
 )
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
-from services.projections import by_week, digest
+from services.projections import blame, by_week, digest
 from services.projections.as_of import (
     POSITION_MAX,
     NoSuchMoment,
@@ -58,14 +63,25 @@ from services.projections.as_of import (
     Vantage,
     position_before,
     present,
+    read_moment,
     refuse_inverted,
     vantage,
 )
+from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Side
 from services.projections.feed import Feed
 from services.projections.report import parts_of, told
 from services.projections.succession import Views
 from services.projections.view_store import schema
-from services.projections.view_store.reader import FIRST, Connecting, Goal, Key, Reader, reading
+from services.projections.view_store.change_reader import of_event_seen
+from services.projections.view_store.reader import (
+    FIRST,
+    Connecting,
+    Goal,
+    Key,
+    Reader,
+    of_units,
+    reading,
+)
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
 from services.projections.views.course import course_of
@@ -92,12 +108,15 @@ SHOWN_WITH: Final = {
 }
 """Asked for one thing of a kind, what is shown."""
 OBJECTIVES_AT_A_TIME: Final = 100
+NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
+"""For what does not depend on the clock."""
 CURSOR_MOMENT: Final = 4
 OUTDATED: Final = "an older release's views cannot say; new ones are being built: ask again"
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 _decoders: Final[dict[str, msgspec.json.Decoder[Query]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in QUERIES.items()
 }
@@ -109,6 +128,25 @@ class CannotAnswer(Exception):
     def __init__(self, why: Why, message: str) -> None:
         super().__init__(message)
         self.why: Why = why
+
+
+class Answered(Struct, frozen=True):
+    """An answer as it is sent, the position it reflects, and where the rest of it begins.
+
+    A final one is about a past that is over for good: asked again, it has the same bytes.
+    """
+
+    body: bytes
+    position: int
+    cursor: str | None
+    is_final: bool
+
+
+class EventsAfter(Struct, frozen=True):
+    """Events behind a position, and up to where it was looked for them."""
+
+    events: tuple[ReplayedEvent, ...]
+    reached: int
 
 
 class Questions:
@@ -126,34 +164,66 @@ class Questions:
 
     async def answer(self, subject: str, payload: bytes, now: datetime) -> bytes:
         """The answer's bytes, a refusal's too: whoever asks hears something in any case."""
-        started = time.perf_counter()
         try:
             organisation_id, query = _read(subject, payload)
+            return (await self.ask(organisation_id, query, now)).body
+        except CannotAnswer as error:
+            return codec.encode(QueryRefused(error.why, str(error)))
+
+    async def ask(self, organisation_id: str, query: Query, now: datetime) -> Answered:
+        """The answer to a question that was read already, or CannotAnswer."""
+        started = time.perf_counter()
+        refused, answered = None, None
+        try:
             await self._wait_for(query)
-            answer = await asyncio.get_running_loop().run_in_executor(
-                self._workers, self._answer, organisation_id, query, now
-            )
-            refused = None
+            answered = await self._work(partial(self._answer, organisation_id, query, now))
         except CannotAnswer as error:
             refused = error.why
-            answer = codec.encode(QueryRefused(error.why, str(error)))
-        except StoreUnavailable as error:
-            refused = "unreadable_log"
-            answer = codec.encode(QueryRefused("unreadable_log", str(error)))
-        except Exception:
-            if not self._feed.is_outdated:
-                raise
-            log.warning("outdated_views_unreadable", subject=subject, exc_info=True)
-            refused = "not_yet"
-            answer = codec.encode(QueryRefused("not_yet", OUTDATED))
-        log.info(
-            "asked",
-            subject=subject,
-            refused=refused,
-            bytes=len(answer),
-            ms=round((time.perf_counter() - started) * 1_000, 1),
-        )
-        return answer
+            raise
+        finally:
+            log.info(
+                "asked",
+                organisation=organisation_id,
+                question=type(query).__name__,
+                refused=refused,
+                bytes=0 if answered is None else len(answered.body),
+                ms=round((time.perf_counter() - started) * 1_000, 1),
+            )
+        return answered
+
+    async def events_after(
+        self,
+        organisation_id: str,
+        after: int,
+        *,
+        kind: str | None,
+        unit_id: str | None,
+        cycle_id: str | None,
+        limit: int,
+    ) -> EventsAfter:
+        """What is stored behind a position of a kind, of a unit and those below it, of a cycle."""
+
+        def look() -> EventsAfter:
+            position = self._feed.position
+            with reading(self._engine) as reader:
+                asked = _Asked(reader, organisation_id, NO_TIME, position)
+                return asked.events_after(after, kind, unit_id, cycle_id, limit)
+
+        return await self._work(look)
+
+    async def _work(self, look: Callable[[], T]) -> T:
+        """What a worker finds; CannotAnswer if the views cannot say."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, look)
+        except CannotAnswer:
+            raise
+        except Exception as error:
+            if self._feed.is_outdated:
+                log.warning("outdated_views_unreadable", why=repr(error))
+                raise CannotAnswer("not_yet", OUTDATED) from error
+            if isinstance(error, StoreUnavailable):
+                raise CannotAnswer("unreadable_log", str(error)) from error
+            raise
 
     async def _wait_for(self, query: Query) -> None:
         # Who names a later position as a moment is told at once; to wait is asked for by name.
@@ -173,14 +243,24 @@ class Questions:
             )
         raise CannotAnswer("not_yet", f"{so_far}, not yet {position}: ask again")
 
-    def _answer(self, organisation_id: str, query: Query, now: datetime) -> bytes:
+    def _answer(self, organisation_id: str, query: Query, now: datetime) -> Answered:
         limit = 1 if isinstance(query, Position) else query.limit
+        # Before the connection: views that take over in between reflect at least as much.
+        position = self._feed.position
         with reading(self._engine) as reader:
-            asked = _Asked(reader, organisation_id, now, self._feed.position)
+            asked = _Asked(reader, organisation_id, now, position)
+            # First: what comes meanwhile may change the answer.
+            is_final = not self._feed.is_outdated and asked.is_final(query)
             while True:
-                answer = codec.encode(asked.answer(query, limit))
-                if len(answer) <= ANSWER_BYTES_MAX or limit == 1:
-                    return answer
+                answer = asked.answer(query, limit)
+                body = codec.encode(answer)
+                if len(body) <= ANSWER_BYTES_MAX or limit == 1:
+                    return Answered(
+                        body=body,
+                        position=_reflected(answer),
+                        cursor=getattr(answer, "cursor", None),
+                        is_final=is_final,
+                    )
                 limit = max(limit // 2, 1)
 
 
@@ -192,6 +272,8 @@ class _Asked:
         self._organisation_id = organisation_id
         self._now = now
         self._position = position
+        self._organisations: dict[int, OrganisationState | None] = {}
+        self._below: dict[tuple[str, int], frozenset[str]] = {}
 
     def answer(self, query: Query, limit: int) -> Answer:
         try:
@@ -210,12 +292,50 @@ class _Asked:
                     return self._digest(query, limit)
                 case ExportView():
                     return self._export(query, limit)
+                case Diff():
+                    return self._diff(query, limit)
+                case Blame():
+                    return self._blame(query, limit)
                 case Position():
                     return ViewPosition(position=self._position, views=tuple(schema.VIEWS))
                 case _:
                     assert_never(query)
         except NoSuchMoment as error:
             raise CannotAnswer("malformed", str(error)) from error
+
+    def is_final(self, query: Query) -> bool:
+        """Whether nothing that is still to come can change the answer.
+
+        A cursor carries the moment of its first page. A position that was read is over; a date is,
+        once the organisation knows something of a later one.
+        """
+        if getattr(query, "cursor", None) is not None:
+            return True
+        match query:
+            case WeeklyDigest(week=str()):
+                return False
+            case AsOf() | History() | Readings() | CycleReport() | WeeklyDigest() | Blame():
+                until = [query.as_of, query.known_at]
+                since = list[Moment | None]()
+            case Replay():
+                until, since = [query.end, query.as_of, query.known_at], [query.start]
+            case Diff():
+                until = [query.after, query.after_known_at]
+                since = [query.before, query.before_known_at]
+            case _:
+                return False
+        moments = [each for each in (*until, *since) if each is not None]
+        return until.count(None) < len(until) and all(map(self._is_over, moments))
+
+    def _is_over(self, text: Moment) -> bool:
+        try:
+            moment = read_moment(text, self._organisation().zone)
+        except NoSuchMoment:
+            return False
+        if isinstance(moment, int):
+            return moment <= self._position
+        last = self._reader.last_position(self._organisation_id, POSITION_MAX)
+        return last is not None and moment < last[1]
 
     # ------------------------------------------------------------------ as of
 
@@ -283,16 +403,14 @@ class _Asked:
         goal, where = schema.goal.c, []
         match kind:
             case "kpi":
-                if "kpi" in filters:
-                    where = [goal.goal_id == filters["kpi"]]
                 unit_ids = self._units_below(filters["unit"], seen) if "unit" in filters else None
                 return self._reader.kpis(
                     self._organisation_id,
                     seen.known,
                     seen.structure,
-                    *where,
                     after=after[2],
                     unit_ids=unit_ids,
+                    kpi_ids=[filters["kpi"]] if "kpi" in filters else None,
                 )
             case "unit" if "unit" in filters:
                 unit_ids = self._units_below(filters["unit"], seen)
@@ -326,8 +444,9 @@ class _Asked:
                 self._organisation_id, seen.structure, self._units_below(filters["unit"], seen)
             )
         else:
-            objective_id = filters["objective"]
-            found = [(self._require("objective", objective_id, seen.known), objective_id)]
+            goal = self._organisation_id, "objective", filters["objective"]
+            cycle_id = self._reader.cycle_of(*goal, seen.known)
+            found = [] if cycle_id is None else [(cycle_id, filters["objective"])]
         return [
             (cycle_id, objective_id)
             for cycle_id, objective_id in found
@@ -352,6 +471,12 @@ class _Asked:
 
     def _units_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
         """A unit and all below it, as the tree stood."""
+        key = unit_id, seen.structure
+        if key not in self._below:
+            self._below[key] = self._tree_below(unit_id, seen)
+        return self._below[key]
+
+    def _tree_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
         children: dict[str, list[str]] = defaultdict(list)
         units = self._reader.goals(self._organisation_id, "unit", seen.structure)
         for goal in units:
@@ -367,50 +492,102 @@ class _Asked:
     # ------------------------------------------------------------------ the other questions
 
     def _history(self, query: History, limit: int) -> Changes:
-        self._organisation()
-        seen, after = present(self._reader, self._organisation_id, self._now), (0, -1)
-        if query.cursor is not None:
-            seen, key = _resumed(query.cursor, self._position, 2)
-            after = (_whole(key[0]), _whole(key[1]))
+        if query.whole and query.kind != "cycle":
+            raise CannotAnswer("malformed", f"whole is asked of a cycle, not of a {query.kind}")
+        seen, key = self._moment(query, 2)
+        after = (_whole(key[0]), _whole(key[1])) if key else (0, -1)
         self._require(query.kind, query.id, seen.known)
-        rows = self._reader.changes(
-            self._organisation_id, query.kind, query.id, seen.known, after=after, limit=limit + 1
-        )
+        if query.whole:
+            which = self._of_cycle(query.id, seen, self._organisation().zone)
+            rows = self._reader.changes.of_events(
+                self._organisation_id, which, seen, query.field, after=after, limit=limit + 1
+            )
+        else:
+            thing = self._organisation_id, query.kind, query.id
+            rows = self._reader.changes.of_thing(
+                *thing, seen, query.field, after=after, limit=limit + 1
+            )
         more, rows = len(rows) > limit, rows[:limit]
         return Changes(
             reflects=seen.reflects,
-            changes=tuple(
-                Change(
-                    position=row.position,
-                    kind=row.kind,
-                    id=row.goal_id,
-                    event=row.event,
-                    field=row.field,
-                    actor=row.actor,
-                    recorded_at=row.recorded_at,
-                    known_at=row.known_at,
-                    effective_at=row.effective_at,
-                    was=Raw(row.was or b"null"),
-                    now=Raw(row.now or b"null"),
-                    reason=row.reason,
-                    provenance=row.provenance,
-                    on_behalf_of=row.on_behalf_of,
-                )
-                for row in rows
-            ),
+            changes=tuple(map(blame.told, rows)),
             cursor=_cursor(seen, rows[-1].position, rows[-1].ordinal) if more else None,
         )
 
-    def _readings(self, query: Readings, limit: int) -> ReadingSeries:
+    def _blame(self, query: Blame, limit: int) -> Blamed:
+        seen, key = self._moment(query, 1)
+        start = max(_whole(key[0]), 0) if key else 0
+        self._require(query.kind, query.id, seen.known)
+        filters: dict[str, str] = {}
+        if query.kind != "organisation":
+            filters[query.kind] = query.id
+        side = self._side(seen, filters)
+        goals = [goal for goal in side.goals(query.kind, FIRST) if goal.goal_id == query.id]
+        look = side.look(query.kind, goals)
+        rows = blame.behind(self._reader, self._organisation_id, query.kind, [look])
+        found = [
+            change
+            for change in blame.blamed(look, query.id, rows[query.id])
+            if query.field is None or f"{change.field}.".startswith(f"{query.field}.")
+        ]
+        return Blamed(
+            reflects=seen.reflects,
+            fields=tuple(found[start : start + limit]),
+            cursor=_cursor(seen, start + limit) if len(found) > start + limit else None,
+        )
+
+    def _diff(self, query: Diff, limit: int) -> Differences:
         zone = self._organisation().zone
-        start = 0
         if query.cursor is None:
-            seen = vantage(
-                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
+            asked = ((query.before, query.before_known_at), (query.after, query.after_known_at))
+            before, after = (
+                vantage(self._reader, self._organisation_id, zone, *moment, self._now)
+                for moment in asked
             )
+            place = BEGINNING
         else:
-            seen, key = _resumed(query.cursor, self._position, 1)
-            start = _whole(key[0])
+            parts = query.cursor.split(".")
+            before, _ = _resumed(".".join(parts[:CURSOR_MOMENT]), self._position, 0)
+            after, key = _resumed(".".join(parts[CURSOR_MOMENT:]), self._position, 4)
+            place = _place(key)
+        filters = _filters(query)
+        for kind, goal_id in filters.items():
+            self._require(kind, goal_id, max(before.known, after.known))
+        sides = self._side(before, filters), self._side(after, filters)
+        told, end = Comparison(self._reader, self._organisation_id, *sides).page(place, limit)
+        if end is None:
+            return told
+        cursor = _cursor(before, _cursor(after, end.section, *end.key))
+        return msgspec.structs.replace(told, cursor=cursor)
+
+    def _side(self, seen: Vantage, filters: dict[str, str]) -> Side:
+        """What AsOf shows of a moment, as it is wanted."""
+
+        def goals(kind: Kind, after: Key) -> Iterator[Goal]:
+            if kind != "organisation":
+                return self._goals(kind, filters, seen, after)
+            return self._by_id(kind, [] if filters else [self._organisation_id], seen, after)
+
+        where: tuple[ColumnElement[bool], ...] | None = None
+        if not filters:
+            where = ()
+        elif filters.keys() == {"cycle"}:
+            where = (schema.goal.c.cycle_id == filters["cycle"],)
+        return Side(seen, self._picture(seen), goals, where)
+
+    def _moment(
+        self, query: History | Blame | Readings, key_length: int
+    ) -> tuple[Vantage, list[str]]:
+        """Where a question stands, and the key its cursor goes on from, if it has one."""
+        zone = self._organisation().zone
+        if query.cursor is not None:
+            return _resumed(query.cursor, self._position, key_length)
+        times = query.as_of, query.known_at
+        return vantage(self._reader, self._organisation_id, zone, *times, self._now), []
+
+    def _readings(self, query: Readings, limit: int) -> ReadingSeries:
+        seen, key = self._moment(query, 1)
+        start = _whole(key[0]) if key else 0
         self._require("kpi", query.kpi, seen.known)
         rows = self._reader.readings(self._organisation_id, query.kpi, seen.known, seen.as_of)
         # Several sources may speak of a period; what counts is what would count at its end.
@@ -430,7 +607,7 @@ class _Asked:
         zone = self._organisation().zone
         refuse_inverted(query.start, query.end, zone)
         if query.cursor is None:
-            seen = vantage(self._reader, self._organisation_id, zone, query.end, None, self._now)
+            seen = self._replayed(query, zone)
             after = 0
             if query.start is not None:
                 after = position_before(self._reader, self._organisation_id, zone, query.start)
@@ -438,6 +615,8 @@ class _Asked:
             seen, key = _resumed(query.cursor, self._position, 1)
             after = _whole(key[0])
         where = [] if query.cycle is None else [self._of_cycle(query.cycle, seen, zone)]
+        if (query.as_of, query.known_at) != (None, None):
+            where.append(of_event_seen(seen))
         rows = self._reader.events(
             self._organisation_id, seen.known, *where, after=after, limit=limit + 1
         )
@@ -447,6 +626,42 @@ class _Asked:
             events=tuple(ReplayedEvent(row.position, Raw(row.payload)) for row in rows),
             cursor=_cursor(seen, rows[-1].position) if more else None,
         )
+
+    def _replayed(self, query: Replay, zone: str) -> Vantage:
+        """From where the events are looked at: no further than the end of their range."""
+        place = self._reader, self._organisation_id, zone
+        if (query.as_of, query.known_at) == (None, None):
+            return vantage(*place, query.end, None, self._now)
+        seen = vantage(*place, query.as_of, query.known_at, self._now)
+        if query.end is None:
+            return seen
+        end = vantage(*place, query.end, None, self._now).known
+        return msgspec.structs.replace(
+            seen, known=min(seen.known, end), structure=min(seen.structure, end)
+        )
+
+    def events_after(
+        self, after: int, kind: str | None, unit_id: str | None, cycle_id: str | None, limit: int
+    ) -> EventsAfter:
+        """Live events; a unit's are those of its goals as they stand at the event."""
+        self._organisation()
+        event, reached = schema.event.c, self._position
+        where: list[ColumnElement[bool]] = []
+        if kind is not None:
+            where.append(event.kind == kind)
+        if cycle_id is not None:
+            self._require("cycle", cycle_id, reached)
+            own = and_(event.kind == "cycle", event.goal_id == cycle_id)
+            where.append(or_(own, event.cycle_id == cycle_id))
+        if unit_id is not None:
+            self._require("unit", unit_id, reached)
+            seen = present(self._reader, self._organisation_id, self._now)
+            where.append(of_units(self._units_below(unit_id, seen)))
+        rows = self._reader.events(self._organisation_id, reached, *where, after=after, limit=limit)
+        if len(rows) == limit:
+            reached = rows[-1].position
+        events = tuple(ReplayedEvent(row.position, Raw(row.payload)) for row in rows)
+        return EventsAfter(events, reached)
 
     def _of_cycle(self, cycle_id: str, seen: Vantage, zone: str) -> ColumnElement[bool]:
         """A cycle's own events, those of its goals, and of the KPIs they follow while it runs."""
@@ -575,11 +790,13 @@ class _Asked:
         return state
 
     def _organisation_at(self, position: int) -> OrganisationState | None:
-        states = self._reader.states(
-            self._organisation_id, "organisation", [self._organisation_id], position
-        )
-        state = states.get(self._organisation_id)
-        return state if isinstance(state, OrganisationState) else None
+        if position not in self._organisations:
+            states = self._reader.states(
+                self._organisation_id, "organisation", [self._organisation_id], position
+            )
+            state = states.get(self._organisation_id)
+            self._organisations[position] = state if isinstance(state, OrganisationState) else None
+        return self._organisations[position]
 
     def _organisation_card(self, seen: Vantage) -> OrganisationCard | None:
         state = self._organisation_at(seen.structure)
@@ -615,12 +832,25 @@ def _read(subject: str, payload: bytes) -> tuple[str, Query]:
         raise CannotAnswer("malformed", f"{name} cannot be read: {error}") from error
 
 
+def _reflected(answer: Answer) -> int:
+    """The position an answer tells."""
+    match answer:
+        case ViewPage() | ViewPosition():
+            return answer.position
+        case QueryRefused():
+            return 0
+        case _:
+            return answer.reflects.position
+
+
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings() | CycleReport() | WeeklyDigest():
+        case AsOf() | History() | Readings() | CycleReport() | WeeklyDigest() | Blame():
             return query.as_of, query.known_at
         case Replay():
-            return (query.end,)
+            return query.end, query.as_of, query.known_at
+        case Diff():
+            return query.before, query.before_known_at, query.after, query.after_known_at
         case _:
             return ()
 
@@ -629,7 +859,7 @@ def _position_in(moment: str | None) -> int:
     return int(moment[1:]) if moment is not None and moment.startswith("@") else 0
 
 
-def _filters(query: AsOf) -> dict[str, str]:
+def _filters(query: AsOf | Diff) -> dict[str, str]:
     """What is asked for, by kind."""
     filters = {"unit": query.unit, "cycle": query.cycle, "kpi": query.kpi}
     if query.goal is not None:
@@ -662,6 +892,16 @@ def _resumed(cursor: str, last: int, key_length: int) -> tuple[Vantage, list[str
         raise CannotAnswer("malformed", NOT_OUR_CURSOR)
     _refuse_beyond(last, known)
     return seen, parts[CURSOR_MOMENT:]
+
+
+def _place(key: Sequence[str]) -> Place:
+    """Where the page before ended."""
+    section, *rest = key
+    if section == BEGINNING.section:
+        _whole(rest[0])
+    elif section not in SECTIONS:
+        raise CannotAnswer("malformed", NOT_OUR_CURSOR)
+    return Place(section, (rest[0], rest[1], rest[2]))
 
 
 def _refuse_beyond(last: int, position: int) -> None:

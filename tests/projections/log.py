@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -13,7 +14,7 @@ from goal_contracts.queries import Answer, ExportView, Query, ViewPage
 from nats.aio.client import Client
 
 from services.projections.feed import Feed
-from services.projections.queries import Questions
+from services.projections.queries import Answered, Questions
 from services.projections.view_store import schema
 from services.projections.view_store.engines import open_postgresql, open_sqlite, read_address
 from services.projections.view_store.store import ViewStore
@@ -110,6 +111,12 @@ def fill(store: ViewStore, log: Sequence[Recorded]) -> None:
         store.write(rows_of(log, store), log[0].position, log[-1].position)
 
 
+def fill_in_parts(store: ViewStore, log: Sequence[Recorded], cuts: Sequence[int]) -> None:
+    """The events as several batches."""
+    for first, last in pairwise(sorted({0, len(log), *(cut % len(log) for cut in cuts)})):
+        store.write(rows_of(log[first:last], store), first + 1, last)
+
+
 class Asker:
     """Asks a store directly, as the service would, but for the waiting."""
 
@@ -125,6 +132,9 @@ class Asker:
         return answer
 
     def raw(self, query: Query, now: datetime = NOW) -> bytes:
+        return self.answered(query, now).body
+
+    def answered(self, query: Query, now: datetime = NOW) -> Answered:
         self._feed.position = self._store.position()
         return self._questions._answer(self._organisation_id, query, now)
 

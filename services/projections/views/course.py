@@ -6,6 +6,7 @@ whatever is decided for later cycles, this one looks the same (R20).
 
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from goal_contracts import cadence
@@ -17,6 +18,8 @@ from msgspec import Struct
 from services.projections.views import current
 from services.projections.views.days import local_day, start_of_day
 
+COURSES_MAX: Final = 256
+"""So many are kept, as every goal of a cycle asks for the same one."""
 _DAY: Final = timedelta(days=1)
 _TICK: Final = timedelta(microseconds=1)
 
@@ -47,6 +50,7 @@ class Course(Struct, frozen=True):
         return self.state in {"closed", "cancelled"}
 
 
+@lru_cache(maxsize=COURSES_MAX)
 def course_of(cycle: current.CycleState, policy: Policy, zone: str) -> Course:
     """The course of a cycle; `policy` is the current one."""
     card, rules = cycle.card, cycle.policy or policy

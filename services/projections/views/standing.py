@@ -129,6 +129,21 @@ def key_result_as_it_stood(
     return replace(told, check_in_timing=timing, health=courses.health(told, objective, timing))
 
 
+def sources(card: KeyResultCard, check_ins: Sequence[CheckInRow]) -> dict[str, CheckInRow]:
+    """The check-in that each word on a key result comes from; `check_ins` are those that stand."""
+    last: dict[str, CheckInRow] = {}
+    for each in check_ins:
+        if each.value is not None and not isinstance(card.measure, KpiLinked):
+            last["value"] = each
+        if each.confidence is not None:
+            last["confidence"] = each
+        if each.status is not None:
+            last["status"] = each
+    if check_ins and check_ins[-1].note:
+        last["note"] = check_ins[-1]
+    return last
+
+
 def reading_card(row: ReadingRow, *, counts: bool) -> ReadingCard:
     """A row of the series as it is shown."""
     return ReadingCard(
