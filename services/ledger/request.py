@@ -1,6 +1,6 @@
 """A command with everything that is not in it, and where its reply goes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 
 from goal_contracts.commands import Command
@@ -8,7 +8,7 @@ from goal_contracts.fields import Role
 from goal_contracts.replies import Reply
 from msgspec import Struct
 
-SendReply = Callable[[Reply], Awaitable[None]]
+SendReply = Callable[[Reply], None]
 
 
 class Request(Struct, frozen=True):

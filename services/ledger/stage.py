@@ -5,7 +5,7 @@ on another that is still being appended; once that is settled it stands on the s
 `settle` changes the state, and only the log's acknowledgement allows it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ from goal_contracts.events import Event
 from goal_contracts.replies import Accepted, Reason, Refusal, Refused, Reply
 from msgspec.structs import replace
 
-from services.ledger.domain import Asked, Organisation, advise, evolve, judge, take_over
+from services.ledger.domain import Answer, Asked, Organisation, advise, evolve, judge, take_over
 from services.ledger.request import Request, Waiting
 from services.ledger.store.log import PAYLOAD_BYTES_MAX
 
@@ -174,31 +174,33 @@ class Stage:
 
     def _first_answer(self, request: Request) -> Accepted | None:
         """The answer this command id got before: from the log, or from what is on its way there."""
-        for organisation in self._states(request.organisation_id):
-            if first := organisation.answers.get(request.command_id):
-                position, count = first
-                return Accepted(request.command_id, position, count)
-        return None
+        first = self._answer_to(request.command_id, request.organisation_id)
+        return None if first is None else Accepted(request.command_id, *first)
+
+    def _answer_to(self, command_id: str, organisation_id: str) -> Answer | None:
+        """Each fork remembers its own answers: the latest is asked first."""
+        fork = self._forks.get(organisation_id)
+        if fork is not None and (first := fork.answers.get(command_id)) is not None:
+            return first
+        if self._after is not None:
+            return self._after._answer_to(command_id, organisation_id)  # noqa: SLF001 - its own kind
+        organisation = self._organisations.get(organisation_id)
+        return None if organisation is None else organisation.answers.get(command_id)
 
     def _organisation(self, organisation_id: str) -> Organisation | None:
         """As it will stand after all that is decided so far."""
+        fork = self._forks.get(organisation_id)
         if organisation_id in self._to_happen:
-            fork = self._forks.get(organisation_id)
-            if fork is None and (below := next(self._states(organisation_id), None)) is not None:
+            if fork is None and (below := self._below(organisation_id)) is not None:
                 fork = below.fork()
-            self._forks[organisation_id] = self._happen(organisation_id, fork)
-        return next(self._states(organisation_id), None)
+            fork = self._forks[organisation_id] = self._happen(organisation_id, fork)
+        return self._below(organisation_id) if fork is None else fork
 
-    def _states(self, organisation_id: str) -> Iterator[Organisation]:
-        """The latest first."""
-        if (fork := self._forks.get(organisation_id)) is not None:
-            yield fork
+    def _below(self, organisation_id: str) -> Organisation | None:
+        """What a fork of this stage is a fork of."""
         if self._after is not None:
-            # All of what it decided, not only what was asked for until now.
-            self._after._organisation(organisation_id)  # noqa: SLF001 - its own kind
-            yield from self._after._states(organisation_id)  # noqa: SLF001 - its own kind
-        elif (organisation := self._organisations.get(organisation_id)) is not None:
-            yield organisation
+            return self._after._organisation(organisation_id)  # noqa: SLF001 - its own kind
+        return self._organisations.get(organisation_id)
 
     def _happen(self, organisation_id: str, organisation: Organisation | None) -> Organisation:
         """Let happen what has not yet; advice comes of what it is then.
