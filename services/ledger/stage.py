@@ -17,7 +17,7 @@ from goal_contracts.events import Event
 from goal_contracts.replies import Accepted, Reason, Refusal, Refused, Reply
 from msgspec.structs import replace
 
-from services.ledger.domain import Answer, Asked, Organisation, advise, evolve, judge, take_over
+from services.ledger.domain import Answer, Organisation, advise, evolve, judge, take_over
 from services.ledger.request import Request, Waiting
 from services.ledger.store.log import PAYLOAD_BYTES_MAX
 
@@ -98,7 +98,7 @@ class Stage:
             self.is_full = True
             return False
         reply, events, staged, then = self._reply(waiting.request)
-        size = sum(len(each.payload) for each in staged)
+        size = sum([len(each.payload) for each in staged])
         if self.decided and (
             len(self.staged) + len(staged) > EVENTS_MAX or self._bytes + size > BYTES_MAX
         ):
@@ -161,7 +161,7 @@ class Stage:
         first = self._first_answer(request)
         if first is not None:
             return _Answered(_with_items_left_out(first, organisation, request, last))
-        decided = judge(organisation, request.command, _asked(request, last))
+        decided = judge(organisation, request.command, request.asked(last))
         _require_one_commit(decided.events)
         staged = [
             self._stage(event, request, position)
@@ -216,23 +216,8 @@ class Stage:
         return now
 
     def _stage(self, event: Event, request: Request, position: int) -> Staged:
-        recorded = Recorded(
-            position=position,
-            event_id=self._new_event_id(request.recorded_at),
-            organisation_id=request.organisation_id,
-            kind=event.kind,
-            goal_id=event.goal_id,
-            recorded_at=request.recorded_at,
-            known_at=request.now,
-            effective_at=codec.effective_at_of(event, request.now),
-            actor=request.actor,
-            command_id=request.command_id,
-            event=event,
-            on_behalf_of=request.on_behalf_of,
-            correlation_id=request.correlation_id,
-            reason=getattr(event, "reason", None),
-            provenance=getattr(event, "provenance", None) or request.provenance,
-        )
+        event_id = self._new_event_id(request.recorded_at)
+        recorded = request.recorded(event, event_id, position)
         payload = codec.encode_event(recorded)
         if len(payload) > PAYLOAD_BYTES_MAX:
             raise Refusal(
@@ -264,20 +249,6 @@ def refused(command_id: str, refusal: Refusal) -> Refused:
     )
 
 
-def _asked(request: Request, log_position: int) -> Asked:
-    return Asked(
-        organisation_id=request.organisation_id,
-        actor=request.actor,
-        now=request.now,
-        import_id=request.import_id,
-        role=request.role,
-        units=request.units,
-        decided_on=request.decided_on,
-        log_position=log_position,
-        command_id=request.command_id,
-    )
-
-
 def _items(command: Command) -> int:
     match command:
         case RecordCheckIns(check_ins=items):
@@ -300,7 +271,7 @@ def _with_items_left_out(
     if not isinstance(request.command, RecordCheckIns | RecordReadings | CorrectReadings):
         return first
     # It was up to date then; its own events are what has changed since.
-    asked = replace(_asked(request, last), decided_on=None)
+    asked = replace(request.asked(last), decided_on=None)
     try:
         return replace(first, refused=judge(organisation, request.command, asked).refused)
     except Refusal:

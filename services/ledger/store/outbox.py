@@ -87,8 +87,8 @@ class Outbox:
         if socket is not None:
             socket.writelines(client._pending)  # noqa: SLF001 - see above
             self._empty()
-        elif client._flush_queue.empty():  # noqa: SLF001 - see above
-            client._flush_queue.put_nowait(asyncio.get_running_loop().create_future())  # noqa: SLF001
+        else:
+            self._wake_flusher()
 
     def _free_socket(self) -> asyncio.StreamWriter | None:
         """The socket, unless something waits on it already or it is too much for it."""
@@ -101,6 +101,11 @@ class Outbox:
         ):
             return None
         return writer
+
+    def _wake_flusher(self) -> None:
+        queue = self._client._flush_queue  # noqa: SLF001 - see above
+        if queue is not None and queue.empty():
+            queue.put_nowait(asyncio.get_running_loop().create_future())
 
     def _empty(self) -> None:
         self._client._pending = []  # noqa: SLF001 - see above
