@@ -5,7 +5,7 @@ import atexit
 import contextlib
 import logging
 import sys
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
