@@ -12,12 +12,12 @@ import msgspec
 import nats
 import nats.errors
 from goal_contracts import subjects
+from goal_contracts.client.stream import ApiAnswer, JetStreamError, api_request
 from nats.aio.client import Client
 
 from services.embedded import launch
 from services.embedded.nats_server import PortsFile, find_binary
 from services.ledger.store.streams import StreamSettings, ensure_stream
-from services.stream_reader import ApiAnswer, JetStreamError, api_request
 from tests.benchmarks.processes import HOST, START_S, Address, end, free_port
 from tests.waiting import wait_until
 

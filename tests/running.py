@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from goal_contracts.client import CONNECT_WAIT_S
+
+from services.cli.client import Client
 from services.embedded.readiness import has_announced
 from tests.waiting import wait_until
 
@@ -30,6 +33,11 @@ class System:
     def url(self) -> str:
         """Where the nats-server is."""
         return str(json.loads((self.data / "server.json").read_bytes())["url"])
+
+    async def connect(self, connect_wait_s: float = CONNECT_WAIT_S) -> Client:
+        """A connection as whoever runs it has."""
+        nkey = self.data / "keys" / "local.nk"
+        return await Client.connect(self.url, nkey=nkey, connect_wait_s=connect_wait_s)
 
     def start(self) -> None:
         """Runs `up` and waits until it answers."""

@@ -8,6 +8,9 @@ goals.query.<org>.<QueryName>                 clients ask the projections
 
 STREAM = "GOALS"
 
+IMPORTED_API = "$JS.goals.API"
+"""JetStream as an organisation's account sees it; to a client's library, the domain `goals`."""
+
 COMMANDS = "goals.command.>"
 LEDGER = "goals.ledger.>"
 EVENTS = "goals.event.>"
@@ -32,6 +35,11 @@ def event(organisation_id: str, kind: str, goal_id: str, event: str) -> str:
 def query(organisation_id: str, name: str) -> str:
     """Where a question is asked."""
     return f"goals.query.{organisation_id}.{name}"
+
+
+def is_for_replies(subject: str) -> bool:
+    """Whether a reply may go there: whoever asks names it, and might name a subject of ours."""
+    return bool(subject) and not subject.startswith("goals.")
 
 
 def parse_command(subject: str) -> tuple[str, str, str]:

@@ -16,6 +16,7 @@ from services.cli.export import export
 from services.cli.history import history
 from services.cli.import_okr_markdown import okr_markdown
 from services.cli.import_readings import readings as import_readings
+from services.cli.nats_users import nats_users
 from services.cli.policy import change as policy_set
 from services.cli.policy import show as policy_show
 from services.cli.readings import readings
@@ -93,6 +94,7 @@ for subcommand in (
     export,
     ledger,
     projections,
+    nats_users,
 ):
     app.add_command(subcommand)
 

@@ -45,7 +45,7 @@ def demo(data: Path, nats_port: int) -> None:
 
     async def show_around(url: str) -> None:
         system = System(organisation=sample.ORGANISATION, server=url, data=data, wait_s=WAIT_S)
-        async with await Client.connect(url, wait_s=WAIT_S) as client:
+        async with await system.connect() as client:
             await _load(client)
             log = await _recorded(client, system)
             await _look_around(client, system, log, how_to_find(data, url))

@@ -16,15 +16,15 @@ import click
 import msgspec
 import nats.errors
 from goal_contracts import subjects
+from goal_contracts.client import stream
+from goal_contracts.client.stream import Pace
 from goal_contracts.queries import ExportView, Position, ViewPage, ViewPosition
 from msgspec import Raw, Struct
 
-from services import stream_reader
 from services.cli import options, printing
 from services.cli.client import Client
 from services.cli.errors import Failed, Unreachable
 from services.cli.options import System
-from services.stream_reader import Pace
 
 PAGE: Final = 500
 TRIES_MAX: Final = 20
@@ -83,19 +83,22 @@ def events(system: System, *, everything: bool) -> None:
 
 async def stored_events(
     client: Client, wait_s: float
-) -> AsyncGenerator[stream_reader.StoredMessage, None]:
+) -> AsyncGenerator[stream.StoredMessage, None]:
     """Every message of the log up to now, in order and without a gap."""
     connection = client.connection
     try:
-        last = (await stream_reader.stream_info(connection, subjects.STREAM)).state.last_seq
+        last = (
+            await stream.stream_info(connection, subjects.STREAM, client.jetstream_api)
+        ).state.last_seq
         if last == 0:
             return
-        reading = stream_reader.read_stream(
+        reading = stream.read_stream(
             connection,
             subjects.STREAM,
             after=0,
             until=last,
             pace=Pace(patience_s=wait_s),
+            api=client.jetstream_api,
         )
         with printing.progress("Reading the log", last) as advance:
             async with contextlib.aclosing(reading) as batches:
@@ -103,9 +106,9 @@ async def stored_events(
                     for stored in batch:
                         yield stored
                     advance(len(batch))
-    except stream_reader.BrokenLog as error:
+    except stream.BrokenLog as error:
         raise Failed("broken-log", f"{error}; restore the stream from a backup") from error
-    except (stream_reader.JetStreamError, stream_reader.StreamUnavailable) as error:
+    except (stream.JetStreamError, stream.StreamUnavailable) as error:
         raise Unreachable(f"the log cannot be read: {error}; see that the ledger runs") from error
     except nats.errors.Error as error:
         raise Unreachable(

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, get_args
 
 import click
+from goal_contracts.client import WAIT_S
 from goal_contracts.fields import ID, GoalRef, Kind
 from goal_contracts.queries import Moment, Query, QueryRefused
 
 from services.cli import settings
-from services.cli.client import WAIT_S, Client
+from services.cli.client import Client
 from services.cli.errors import Failed, WrongUsage
 
 P = ParamSpec("P")
@@ -100,17 +101,25 @@ class System:
     server: str | None
     data: Path | None
     wait_s: float
+    nkey: Path | None = None
 
-    @property
-    def url(self) -> str:
-        """As named, or as the running `up` on the data directory says."""
-        return self.server or settings.find_server(self.data)
+    def connect(self) -> Awaitable[Client]:
+        """To the server as named, or as the running `up` on the data directory says.
+
+        A key that is not named is the one of that `up`, if it is the server's.
+        """
+        if self.server is None:
+            running = settings.find_server(self.data)
+            url, nkey = running.url, self.nkey or running.key
+        else:
+            url, nkey = self.server, self.nkey or settings.find_key(self.server, self.data)
+        return Client.connect(url, nkey=nkey, wait_s=self.wait_s)
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """Does the work with a client that is connected, and closes it."""
 
         async def connected() -> T:
-            async with await Client.connect(self.url, wait_s=self.wait_s) as client:
+            async with await self.connect() as client:
                 return await work(client)
 
         return asyncio.run(connected())
@@ -204,6 +213,28 @@ wait = setting(
     metavar="SECONDS",
     help="How long to wait for an answer.",
 )
+nkey = setting(
+    "--nkey",
+    name="nkey",
+    shown="with --server none, else what `up` wrote to its data directory",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The file with the seed that lets one in.",
+)
+service_nkey = setting(
+    "--nkey",
+    name="nkey",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The file with the seed that lets the service in, where the server asks for one.",
+)
+nats_users = setting(
+    "--nats-users",
+    name="nats-users",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Who else may connect to the nats-server, as TOML: see `goal-ledger nats-users --help`.",
+)
 actor = setting(
     "--actor",
     name="actor",
@@ -223,11 +254,12 @@ output_format = setting(
 
 
 def connected(command: Callable[P, R]) -> Command:
-    """Adds --org, --server, --data and --wait, and hands them on as `system`."""
+    """Adds --org, --server, --data, --nkey and --wait, and hands them on as `system`."""
 
     @organisation
     @server
     @data
+    @nkey
     @wait
     @functools.wraps(command)
     def with_system(
@@ -235,10 +267,13 @@ def connected(command: Callable[P, R]) -> Command:
         organisation: str,
         server: str | None,
         data: Path | None,
+        nkey: Path | None,
         wait_s: float,
         **kwargs: object,
     ) -> R:
-        system = System(organisation=organisation, server=server, data=data, wait_s=wait_s)
+        system = System(
+            organisation=organisation, server=server, data=data, wait_s=wait_s, nkey=nkey
+        )
         return command(*args, system=system, **kwargs)  # type: ignore[arg-type] # it asks for one
 
     return with_system

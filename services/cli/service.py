@@ -61,6 +61,7 @@ server = options.setting(
     is_flag=True,
     help="Serve although the server may lose acknowledged writes when power fails.",
 )
+@options.service_nkey
 @options.roles
 @options.http_port
 @options.setting(
@@ -74,6 +75,7 @@ server = options.setting(
 def ledger(
     server: str,
     monitor: str | None,
+    nkey: Path | None,
     roles: Path | None,
     replicas: str,
     http_port: int | None,
@@ -94,6 +96,7 @@ def ledger(
         usual = app.Settings(
             server_url=server,
             monitor_url=address,
+            nkey=nkey,
             roles=roles,
             http_host=http_host,
             http_port=http_port,
@@ -103,7 +106,7 @@ def ledger(
         )
         await app.run(msgspec.structs.replace(usual, stream=stream), announce_ready)
 
-    _serve("ledger", server, wait_s, run)
+    _serve("ledger", server, nkey, wait_s, run)
 
 
 @click.command(
@@ -120,13 +123,14 @@ def ledger(
     metavar="DIR",
     help="Where the view database is kept; it can be deleted and is then built anew.",
 )
+@options.service_nkey
 @options.wait
-def projections(server: str, data: Path, wait_s: float) -> None:
+def projections(server: str, data: Path, nkey: Path | None, wait_s: float) -> None:
     """Run the projections in the foreground: they read the log and answer questions."""
     from services.projections import app  # noqa: PLC0415 - see above
 
-    wanted = app.Settings(server_url=server, views=data / VIEWS_FILE)
-    _serve("projections", server, wait_s, lambda: app.run(wanted, announce_ready))
+    wanted = app.Settings(server_url=server, views=data / VIEWS_FILE, nkey=nkey)
+    _serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
 
 
 async def _monitor_address(place: str, wait_s: float) -> str:
@@ -152,12 +156,14 @@ def _address_in_ports_file(directory: Path) -> str | None:
     return None
 
 
-def _serve(name: str, url: str, wait_s: float, run: Callable[[], Awaitable[None]]) -> None:
+def _serve(
+    name: str, url: str, nkey: Path | None, wait_s: float, run: Callable[[], Awaitable[None]]
+) -> None:
     logs.configure()
 
     async def serve() -> None:
         # A service comes back to a lost server for ever, but one that never was there is told.
-        async with await Client.connect(url, wait_s=wait_s, connect_wait_s=wait_s):
+        async with await Client.connect(url, nkey=nkey, wait_s=wait_s, connect_wait_s=wait_s):
             pass
         await run()
 

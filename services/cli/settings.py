@@ -32,17 +32,25 @@ SETTINGS: Final = (
     "format",
     "wait",
     "nats-port",
+    "nats-users",
     "http-host",
     "http-port",
+    "nkey",
 )
 
 
 class RunningServer(Struct, frozen=True):
-    """What a running `up` says of itself in server.json."""
+    """What a running `up` says of itself in server.json; `nkey` is the file that lets one in."""
 
     url: str
     pid: int
     started_at: datetime
+    nkey: str | None = None
+
+    @property
+    def key(self) -> Path | None:
+        """The file, if there is one."""
+        return None if self.nkey is None else Path(self.nkey)
 
 
 def from_file(name: str) -> str | None:
@@ -70,18 +78,27 @@ def default_actor() -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:ACTOR_LENGTH_MAX].strip("-") or "unknown"
 
 
-def find_server(data: Path | None) -> str:
-    """The address of the system that runs on a data directory; Unreachable if none does."""
+def find_server(data: Path | None) -> RunningServer:
+    """The system that runs on a data directory; Unreachable if none does."""
     places = (data,) if data is not None else (DATA, DEMO_DATA)
     for place in places:
         running = read_server_file(place)
         if running is not None and _is_alive(running.pid):
-            return running.url
+            return running
     looked = " or ".join(f"{place}/" for place in places)
     raise Unreachable(
         f"no system runs on {looked}; start one with `goal-ledger up`, "
         "or name its server with --server nats://HOST:PORT"
     )
+
+
+def find_key(url: str, data: Path | None) -> Path | None:
+    """The key of the system that runs on a data directory, if its server is the one named."""
+    try:
+        running = find_server(data)
+    except Unreachable:
+        return None
+    return running.key if running.url == url else None
 
 
 def read_server_file(data: Path) -> RunningServer | None:

@@ -3,6 +3,7 @@
 DATA/nats/            the server's streams and its log
 DATA/views/           the view database; may be deleted, it is built anew
 DATA/logs/            a log file for each service
+DATA/keys/            what lets the services, and whoever may read it, into the server
 DATA/server.json      where the system is, while it runs
 DATA/lock             who owns the directory
 """
@@ -16,9 +17,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import click
+from goal_contracts.client.keys import public_key
+from msgspec import Struct
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -27,8 +30,11 @@ from services.cli.errors import Unreachable, WrongUsage
 from services.cli.settings import RunningServer
 from services.embedded.directory_lock import DirectoryLock
 from services.embedded.launch import Launch
-from services.embedded.nats_server import NatsServer
+from services.embedded.nats_server import Accounts, NatsServer
 from services.embedded.supervisor import Child, Supervisor, nats_child, service_child
+from services.nats_users import accounts
+from services.nats_users.keys import kept_key
+from services.nats_users.users import Services, UsersUnusable, read_users
 
 NAME: Final = "goal-ledger"
 STANDBYS_MAX: Final = 4
@@ -65,6 +71,7 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
 @data_directory(settings.DATA)
 @nats_port
 @options.roles
+@options.nats_users
 @click.option(
     "--standbys",
     type=click.IntRange(0, STANDBYS_MAX),
@@ -75,7 +82,12 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
 )
 @options.http_port
 def up(
-    data: Path, nats_port: int, roles: Path | None, standbys: int, http_port: int | None
+    data: Path,
+    nats_port: int,
+    roles: Path | None,
+    nats_users: Path | None,
+    standbys: int,
+    http_port: int | None,
 ) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
@@ -88,14 +100,24 @@ def up(
     async def wait_for_ever(url: str) -> None:
         printing.show("", *how_to_ask(data, url))
 
-    run_system(data, nats_port, wait_for_ever, roles, standbys, http_port)
+    run_system(
+        data,
+        nats_port,
+        wait_for_ever,
+        roles=roles,
+        nats_users=nats_users,
+        standbys=standbys,
+        http_port=http_port,
+    )
 
 
 def run_system(
     data: Path,
     port: int,
     body: Body,
+    *,
     roles: Path | None = None,
+    nats_users: Path | None = None,
     standbys: int = 0,
     http_port: int | None = None,
 ) -> None:
@@ -106,22 +128,23 @@ def run_system(
     logs.configure(warnings_only=True)
     with DirectoryLock(data):
         settings.remove_server_file(data)  # of a run that was killed
-        server = NatsServer(data / "nats", port=port)
+        keys = Keys.kept(data / "keys")
+        server = NatsServer(data / "nats", port=port, users=_accounts(keys, nats_users))
         ledgers = ("ledger", *(f"ledger-{number}" for number in range(2, standbys + 2)))
         http_ports = _http_ports(http_port, len(ledgers))
         children = (
             nats_child(server),
             *(
-                _service(name, data, partial(_ledger_command, server, roles, of_it))
+                _service(name, data, partial(_ledger_command, server, keys.ledger, roles, of_it))
                 for name, of_it in zip(ledgers, http_ports, strict=True)
             ),
-            _service(
-                "projections", data, lambda: ["projections", *_projections_arguments(server, data)]
-            ),
+            _service("projections", data, partial(_projections_command, server, keys, data)),
         )
 
         async def when_ready() -> None:
-            running = RunningServer(server.url, os.getpid(), datetime.now(UTC))
+            running = RunningServer(
+                server.url, os.getpid(), datetime.now(UTC), nkey=str(keys.local.absolute())
+            )
             settings.write_server_file(data, running)
             printing.show(*_where(data, server, ledgers))
             await body(server.url)
@@ -135,11 +158,40 @@ def run_system(
         printing.show("Stopped.")
 
 
+class Keys(Struct, frozen=True):
+    """The files that let the services into the server, and whoever may read them."""
+
+    ledger: Path
+    projections: Path
+    local: Path
+
+    @classmethod
+    def kept(cls, directory: Path) -> Self:
+        """Made at the first start; nobody but their owner may look."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = cls.__struct_fields__
+        for name in names:
+            kept_key(directory / f"{name}.nk")
+        return cls(*(directory / f"{name}.nk" for name in names))
+
+
+def _accounts(keys: Keys, users: Path | None) -> Accounts:
+    services = Services(public_key(keys.ledger), public_key(keys.projections))
+    try:
+        organisations = {} if users is None else read_users(users).organisations
+    except UsersUnusable as error:
+        raise WrongUsage(str(error)) from error
+    return Accounts(
+        accounts.settings(services, organisations, public_key(keys.local)), accounts.SERVICES
+    )
+
+
 def how_to_ask(data: Path, url: str) -> list[RenderableType]:
     """How another terminal reaches this system."""
+    key = data / "keys" / "local.nk"
     return [
         f"Ask it here in another terminal:  {program()} as-of{how_to_find(data, url)}",
-        f"or from elsewhere:                {program()} as-of --server {url}",
+        f"or from elsewhere:                {program()} as-of --server {url} --nkey {key}",
         "Ctrl-C stops it.",
     ]
 
@@ -154,7 +206,7 @@ def program() -> str:
 def how_to_find(data: Path, url: str) -> str:
     """What another command, from the same directory, needs to find this system."""
     try:
-        is_found = settings.find_server(None) == url
+        is_found = settings.find_server(None).url == url
     except Unreachable:
         is_found = False
     return "" if is_found else f" --data {data}"
@@ -184,9 +236,12 @@ def _http_ports(first: int | None, count: int) -> list[int | None]:
     return [*range(first, first + count)]
 
 
-def _ledger_command(server: NatsServer, roles: Path | None, http_port: int | None) -> list[str]:
+def _ledger_command(
+    server: NatsServer, nkey: Path, roles: Path | None, http_port: int | None
+) -> list[str]:
     # Its monitoring address is another one after each start: the ledger looks it up itself.
     command = ["ledger", "--server", server.url, "--monitor", str(server.home)]
+    command += ["--nkey", str(nkey.absolute())]
     if roles is not None:
         command += ["--roles", str(roles.absolute())]
     if http_port is not None:
@@ -194,8 +249,9 @@ def _ledger_command(server: NatsServer, roles: Path | None, http_port: int | Non
     return command
 
 
-def _projections_arguments(server: NatsServer, data: Path) -> list[str]:
-    return ["--server", server.url, "--data", str((data / "views").absolute())]
+def _projections_command(server: NatsServer, keys: Keys, data: Path) -> list[str]:
+    views, nkey = (data / "views").absolute(), keys.projections.absolute()
+    return ["projections", "--server", server.url, "--data", str(views), "--nkey", str(nkey)]
 
 
 def _where(data: Path, server: NatsServer, ledgers: Sequence[str]) -> list[RenderableType]:

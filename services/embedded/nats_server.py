@@ -2,6 +2,7 @@
 
     home/nats.conf    written anew at each start      home/lock        who owns the directory
     home/js/          the streams                     home/nats.port   the port, kept over restarts
+    home/accounts.conf  who may do what, if anybody is told apart
     home/nats.log     the server's log                home/nats.pid    the server's process id
 
 `prepare` and `is_ready` are for a supervisor that starts the process itself; `start`, `stop`,
@@ -52,6 +53,8 @@ VALIDATE_TIMEOUT_S: Final = 10.0
 POLL_INTERVAL_S: Final = 0.005
 
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024
+ACCOUNTS_FILE: Final = "accounts.conf"
+GLOBAL_ACCOUNT: Final = "$G"
 PORT_IS_TAKEN: Final = "address already in use"
 FATAL_LINE: Final = re.compile(r"\[FTL\] (.*)$", re.MULTILINE)
 
@@ -65,12 +68,20 @@ class PortsFile(msgspec.Struct, frozen=True):
     monitoring: list[str]
 
 
+class Accounts(msgspec.Struct, frozen=True):
+    """Who may do what: the server's settings, and the account in them that has the streams."""
+
+    settings: str
+    of_streams: str
+
+
 class NatsServer:
     """One nats-server on loopback.
 
     `port` 0 means the port of the last run if it is still free, else any free one; once the server
     has been ready the port stays the same for this object's life, so clients find it again.
-    `sync_always` has every write on disk before it is acknowledged.
+    `sync_always` has every write on disk before it is acknowledged. `users` names the account that
+    the streams belong to and the settings that say who may do what; without it everybody may.
     """
 
     def __init__(
@@ -79,11 +90,13 @@ class NatsServer:
         *,
         port: int = 0,
         sync_always: bool = True,
+        users: "Accounts | None" = None,
         binary: str | None = None,
     ) -> None:
         self.home = home.absolute()
         self.log_file = self.home / "nats.log"
         self._sync_always = sync_always
+        self._users = users
         self._binary = binary
         self._port = port
         self._port_is_settled = port != 0
@@ -128,6 +141,7 @@ class NatsServer:
         self._lock.acquire()
         self._require_room()
         self._remove_stale_ports_files()
+        self._give_streams_to_their_account()
         if not self._port_is_settled:
             self._port = _free_port(self._remembered_port())
         settings = self._write_settings()
@@ -263,12 +277,15 @@ class NatsServer:
             "logfile_size_limit: 16MB",
             "logfile_max_num: 4",
             "max_payload: 1MB",
+            *([] if self._users is None else [f"include {_quoted(ACCOUNTS_FILE)}"]),
             "jetstream {",
             f"  store_dir: {_quoted(self.home / 'js')}",
             *(["  sync_interval: always"] if self._sync_always else []),
             "}",
         ]
         try:
+            if self._users is not None:
+                (self.home / ACCOUNTS_FILE).write_text(self._users.settings, encoding="utf-8")
             settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
         except OSError as error:
             raise DataDirectoryUnusable(
@@ -276,6 +293,15 @@ class NatsServer:
                 "make room, mend its permissions or choose another data directory"
             ) from error
         return settings
+
+    def _give_streams_to_their_account(self) -> None:
+        """What was stored before there were accounts belonged to the server's global one."""
+        streams = self.home / "js" / "jetstream"
+        before = streams / GLOBAL_ACCOUNT
+        if self._users is not None and before.is_dir():
+            now = streams / self._users.of_streams
+            if not now.exists():
+                before.rename(now)
 
     def _require_room(self) -> None:
         free_bytes = shutil.disk_usage(self.home).free

@@ -16,7 +16,7 @@ import nats.errors
 import structlog
 from faststream import FastStream
 from faststream.nats import NatsBroker
-from goal_contracts import codec
+from goal_contracts import codec, subjects
 from goal_contracts.replies import Refused, Reply
 from msgspec import Struct
 from nats.aio.client import Client
@@ -53,6 +53,7 @@ class Settings(Struct, frozen=True):
     roles: Path | None = None
     lease: LeaseSettings = LeaseSettings()
     http_host: str = "127.0.0.1"
+    nkey: Path | None = None
     http_port: int | None = None
     """Where /metrics, /healthz and /readyz are; 0 is any, None is nowhere."""
 
@@ -61,7 +62,10 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
     """Serve commands, or stand by, until told to stop; raises what makes serving unsafe."""
     roles = read_roles(settings.roles)
     broker = NatsBroker(
-        settings.server_url, logger=None, graceful_timeout=DRAIN_S, **connect_options("ledger")
+        settings.server_url,
+        logger=None,
+        graceful_timeout=DRAIN_S,
+        **connect_options("ledger", settings.nkey),
     )
 
     app = FastStream(broker, logger=None)
@@ -203,7 +207,7 @@ def _holder() -> str:
 
 
 def _answer(outbox: Outbox, message: Msg, answer: Reply) -> None:
-    if not message.reply:
+    if not subjects.is_for_replies(message.reply):
         return
     try:
         outbox.put(message.reply, codec.encode(answer))

@@ -19,6 +19,7 @@ from typing import ClassVar, Final
 import nats.errors
 import structlog
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import JetStreamError
 from goal_contracts.codec import Recorded
 from goal_contracts.commands import Command
 from goal_contracts.replies import Reason, Refused
@@ -39,7 +40,6 @@ from services.ledger.store.log import (
     Sent,
 )
 from services.ledger.store.snapshots import SnapshotStore
-from services.stream_reader import JetStreamError
 
 WAITING_MAX: Final = 10_000
 WAITING_BYTES_MAX: Final = 64 * 1024 * 1024

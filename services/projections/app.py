@@ -16,6 +16,7 @@ import structlog
 from faststream import FastStream, StreamMessage
 from faststream.nats import NatsBroker, NatsMessage
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import JetStreamError, stream_info
 from goal_contracts.queries import QueryRefused
 from msgspec import Struct
 from nats.aio.client import Client
@@ -24,7 +25,6 @@ from nats.aio.msg import Msg
 from services.projections.feed import Feed
 from services.projections.queries import Questions
 from services.projections.view_store.store import ViewStore, open_sqlite
-from services.stream_reader import JetStreamError, stream_info
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
@@ -42,6 +42,7 @@ class Settings(Struct, frozen=True):
     server_url: str
     views: Path
     stream: str = subjects.STREAM
+    nkey: Path | None = None
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -62,6 +63,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         ping_interval=10,
         max_outstanding_pings=2,
         graceful_timeout=DRAIN_S,
+        nkeys_seed=None if settings.nkey is None else str(settings.nkey),
     )
     try:
         service = Projections(await broker.connect(), store, settings.stream)
@@ -167,7 +169,7 @@ class Projections:
             await self._reply(message, _failed("a single row is larger than a message may be"))
 
     async def _reply(self, message: Msg, answer: bytes) -> None:
-        if not message.reply:
+        if not subjects.is_for_replies(message.reply):
             return
         try:
             await self.client.publish(message.reply, answer)

@@ -16,13 +16,7 @@ from typing import Final, TypeVar
 import nats.errors
 import structlog
 from goal_contracts import codec
-from goal_contracts.codec import UndecodableEvent
-from nats.aio.client import Client
-
-from services.projections.view_store.store import NotNext, StoreUnavailable, ViewStore
-from services.projections.views.current import BrokenHistory, UnknownEvent
-from services.projections.views.projector import Projector
-from services.stream_reader import (
+from goal_contracts.client.stream import (
     API_TIMEOUT_S,
     USUAL_PACE,
     BrokenLog,
@@ -34,6 +28,12 @@ from services.stream_reader import (
     read_stream,
     stream_info,
 )
+from goal_contracts.codec import UndecodableEvent
+from nats.aio.client import Client
+
+from services.projections.view_store.store import NotNext, StoreUnavailable, ViewStore
+from services.projections.views.current import BrokenHistory, UnknownEvent
+from services.projections.views.projector import Projector
 
 PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 5.0

@@ -1,5 +1,6 @@
 """The language needs msgspec and nothing else: its wheel is tried in an environment of its own."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.tree import TOP
+from tests.running import running
 
 OURS_ALONE = ["nats", "faststream", "eventsourcing", "structlog", "sqlalchemy", "anyio", "services"]
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -70,3 +72,37 @@ def test_its_types_are_published(bare_python: Path) -> None:
         bare_python, "-I", "-c", f"from importlib.resources import files; print({marker})"
     )
     assert printed == "True\n"
+
+
+@pytest.fixture(scope="module")
+def subscribing_python(bare_python: Path) -> Path:
+    """The same with what the extra `client` asks for."""
+    site_packages = Path(
+        run(
+            bare_python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"
+        ).strip()
+    )
+    for name in ("nats-py", "nkeys", "pynacl", "cffi", "pycparser"):
+        copy_installed(name, site_packages)
+    return bare_python
+
+
+def test_the_lines_of_the_readme_print_the_first_event(
+    subscribing_python: Path, tmp_path: Path
+) -> None:
+    readme = (TOP / "contracts" / "README.md").read_text()
+    [lines, *_] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert len([line for line in lines.splitlines() if line]) < 20
+    with running(tmp_path / "data") as system:
+        opening = tmp_path / "open.ndjson"
+        opening.write_text('{"type": "OpenOrganisation", "data": {"name": "Acme"}}')
+        system.run("command", str(opening), "--actor", "u-17")
+        here = lines.replace("nats://127.0.0.1:4222", system.url)
+        here = here.replace(".goal-ledger-demo", str(system.data))
+        with subprocess.Popen(
+            [subscribing_python, "-I", "-u", "-c", here], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            process.kill()
+    assert first == "1 u-17 OrganisationOpened acme\n"

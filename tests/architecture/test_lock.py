@@ -29,9 +29,11 @@ def asked_for(groups: list[str]) -> list[Requirement]:
         *(wanted for group in groups for wanted in application["dependency-groups"][group]),
         *application["build-system"]["requires"],
         *contracts["project"]["dependencies"],
+        *contracts["project"]["optional-dependencies"]["client"],
         *contracts["build-system"]["requires"],
     ]
-    return [Requirement(text) for text in written if text != "goal-contracts"]
+    named = map(Requirement, written)
+    return [wanted for wanted in named if wanted.name != "goal-contracts"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

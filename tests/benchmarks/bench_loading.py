@@ -1,7 +1,7 @@
 """Reading a whole log into the ledger's memory, beside reading it and doing nothing with it.
 
-Both read with `services.stream_reader.read_stream`, each in a process of its own, as a ledger that
-starts does. Then the service itself: how long from its start until it takes commands.
+Both read with `read_stream`, each in a process of its own, as a ledger that starts does. Then the
+service itself: how long from its start until it takes commands.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ from typing import Final
 
 import uvloop
 from goal_contracts import subjects
+from goal_contracts.client.stream import read_stream
 
 from services.ledger.handlers import new_event_id
 from services.ledger.standby import collect_garbage_seldom
 from services.ledger.store import log
 from services.ledger.store.log import GoalLog
 from services.ledger.writer import Writer
-from services.stream_reader import read_stream
 from tests.benchmarks import processes
 from tests.benchmarks.passes import Pace, Pass, in_turn, per_s, ratio
 from tests.benchmarks.results import Check, Part, at_least, rows

@@ -7,11 +7,11 @@ import nats
 import pytest
 from click.testing import Result
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import StreamInfo, api_request
 from goal_contracts.codec import Recorded
 from goal_contracts.events import UnitRenamed
 
 from services.embedded.nats_server import NatsServer
-from services.stream_reader import StreamInfo, api_request
 from tests.cli.answers import at
 from tests.cli.running import goal_ledger
 

@@ -17,6 +17,7 @@ import pytest
 from services.cli import settings
 from services.cli.settings import RunningServer
 from services.cli.up import _http_ports, program
+from services.nats_users.keys import new_key
 from tests.cli.running import goal_ledger
 from tests.waiting import wait_until
 
@@ -126,3 +127,35 @@ def test_what_to_type_is_the_way_it_was_started_unless_the_name_alone_does(
     assert program() == "goal-ledger"
     monkeypatch.setattr(sys, "argv", ["services/cli/__main__.py"])
     assert program() == "goal-ledger"
+
+
+def test_only_who_has_a_key_gets_in(tmp_path: Path) -> None:
+    seed = tmp_path / "u-17.nk"
+    users = tmp_path / "users.toml"
+    users.write_text(f'[organisations.acme.u-17]\nkind = "client"\nnkey = "{new_key(seed)}"\n')
+    data = tmp_path / "data"
+    with running_up(data, "--nats-users", str(users)) as (_, running):
+        where = ("--server", running.url, "--wait", "5")
+        told = goal_ledger("as-of", *where)
+        assert told.exit_code == 3
+        assert "--nkey FILE" in told.stderr
+        commands = '{"type": "OpenOrganisation", "data": {"name": "Acme"}}'
+        named = ("command", "-", *where, "--nkey", str(seed), "--actor")
+        assert "accepted" in goal_ledger(*named, "u-17", input=commands).stdout
+        assert goal_ledger(*named, "u-18", input=commands).exit_code == 3
+        log = (data / "nats" / "nats.log").read_text()
+        assert 'Publish Violation - Subject "goals.command.acme.u-18.OpenOrganisation"' in log
+        assert oct((data / "keys").stat().st_mode)[-3:] == "700"
+
+
+def test_a_log_of_before_there_were_keys_is_taken_over(tmp_path: Path) -> None:
+    streams = tmp_path / "nats" / "js" / "jetstream"
+    with running_up(tmp_path) as (process, _):
+        commands = '{"type": "OpenOrganisation", "data": {"name": "Acme"}}'
+        goal_ledger("command", "-", "--data", str(tmp_path), input=commands)
+        process.send_signal(signal.SIGTERM)
+        process.wait(START_TIMEOUT_S)
+    (streams / "GOALS").rename(streams / "$G")
+    with running_up(tmp_path):
+        stored = goal_ledger("export", "events", "--data", str(tmp_path))
+        assert len(stored.stdout.splitlines()) == 1

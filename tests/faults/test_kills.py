@@ -61,7 +61,7 @@ def undisturbed(
     history: History, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Undisturbed]:
     with running(tmp_path_factory.mktemp("undisturbed")) as system:
-        asyncio.run(_send(system.url, history, Heard()))
+        asyncio.run(_send(system, history, Heard()))
         yield Undisturbed(history, system)
 
 
@@ -90,8 +90,8 @@ class Listening:
         return reply
 
 
-async def _send(url: str, history: History, heard: Heard) -> None:
-    async with await Client.connect(url, connect_wait_s=30) as client:
+async def _send(system: System, history: History, heard: Heard) -> None:
+    async with await system.connect(30) as client:
         await importing.send(Listening(client, heard), history)
 
 
@@ -115,7 +115,7 @@ async def test_a_child_killed_during_an_import_costs_nothing_but_waiting(
     heard = Heard()
     with running(tmp_path) as system:
         async with asyncio.timeout(WHOLE_IMPORT_S):
-            sending = asyncio.create_task(_send(system.url, undisturbed.history, heard))
+            sending = asyncio.create_task(_send(system, undisturbed.history, heard))
             await _kill_while(sending, system, (victim,), chance, kills=4)
             await sending
         check_nothing_is_lost(system, undisturbed, heard)
@@ -134,7 +134,7 @@ async def test_everything_killed_together_again_and_again_goes_on_where_it_was(
             await _import_until_killed(system, undisturbed.history, heard, chance)
             system.start()
         async with asyncio.timeout(WHOLE_IMPORT_S):
-            await _send(system.url, undisturbed.history, heard)
+            await _send(system, undisturbed.history, heard)
         check_nothing_is_lost(system, undisturbed, heard)
     finally:
         system.stop()
@@ -145,7 +145,7 @@ async def _import_until_killed(
 ) -> None:
     """Send until so many commands more were answered; then kill all, and the importer with them."""
     enough = len(heard.accepted) + chance.randrange(1, len(history.facts) // KILLS)
-    sending = asyncio.create_task(_send(system.url, history, heard))
+    sending = asyncio.create_task(_send(system, history, heard))
     await eventually(lambda: len(heard.accepted) >= enough or sending.done(), timeout_s=60)
     await asyncio.to_thread(system.kill)
     sending.cancel()

@@ -9,9 +9,9 @@ from typing import Final
 import nats.errors
 import pytest
 import structlog
+from goal_contracts.client.stream import JetStreamError
 
 from services.cli.client import Client
-from services.stream_reader import JetStreamError
 from tests import cluster
 from tests.cluster import Cluster, leader_of
 from tests.faults.ledgers import Ledgers

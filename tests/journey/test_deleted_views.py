@@ -7,12 +7,11 @@ from pathlib import Path
 from goal_contracts.replies import Accepted
 
 from services.cli import sample
-from services.cli.client import Client
 from tests.running import System, running
 
 
 async def _load_sample(system: System) -> None:
-    async with await Client.connect(system.url) as client:
+    async with await system.connect() as client:
         for actor, message in sample.messages():
             reply = await client.send(sample.ORGANISATION, actor, message)
             assert isinstance(reply, Accepted), reply

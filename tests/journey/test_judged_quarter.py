@@ -70,7 +70,7 @@ class Secretary:
 
 def live(system: System, work: Callable[[Secretary], Awaitable[None]]) -> None:
     async def connected() -> None:
-        async with await Client.connect(system.url) as client:
+        async with await system.connect() as client:
             await work(Secretary(client))
 
     asyncio.run(connected())

@@ -84,7 +84,7 @@ def test_as_of_each_revision_gives_exactly_its_documents_items_and_ticks(
 
     async def walk() -> int:
         nonlocal walked
-        async with await Client.connect(imported.system.url) as client:
+        async with await imported.system.connect() as client:
             following: list[dict[str, Any] | None] = [*imported.revisions[1:], None]
             for revision, after in zip(imported.revisions, following, strict=True):
                 documents.update(revision["documents"])

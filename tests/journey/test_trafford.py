@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 from goal_contracts.queries import AsOf, Goals, Readings, ReadingSeries
 
-from services.cli.client import Client
 from tests.running import System
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_data]
@@ -68,7 +67,7 @@ async def test_the_value_of_a_month_is_what_was_known_then(
     readings = imported.json(
         "readings", claimant_count, "--known-at", known_at, "--org", ORGANISATION
     )
-    async with await Client.connect(imported.url) as client:
+    async with await imported.connect() as client:
         asked = await client.ask(
             ORGANISATION, AsOf(as_of="2022-01-31", known_at=known_at, kpi=claimant_count)
         )

@@ -13,6 +13,7 @@ import nats.errors
 import pytest
 import structlog.testing
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import StreamInfo, api_request, stream_info
 from goal_contracts.commands import Command, DefineUnit, OpenOrganisation
 from goal_contracts.replies import Accepted, Reason, Refused, Reply
 from nats.aio.client import Client
@@ -22,7 +23,6 @@ from services.ledger import app
 from services.ledger.app import Settings, StreamChanged, run, serving
 from services.ledger.snapshotting import save_if_due
 from services.ledger.store.streams import StreamSettings, UnsafeServer
-from services.stream_reader import StreamInfo, api_request, stream_info
 from tests.running import GOAL_LEDGER
 from tests.waiting import eventually
 

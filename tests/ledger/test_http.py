@@ -11,6 +11,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from goal_contracts import codec, subjects
+from goal_contracts.client.stream import StreamInfo, api_request, stream_info
 from goal_contracts.commands import Command, DefineUnit, OpenOrganisation
 from nats.aio.client import Client
 from structlog.testing import capture_logs
@@ -20,7 +21,6 @@ from services.ledger.app import Settings, serving
 from services.ledger.store.lease import LeaseSettings
 from services.ledger.store.log import connect
 from services.ledger.store.streams import StreamSettings
-from services.stream_reader import StreamInfo, api_request, stream_info
 from tests.ledger.scraped import Scraped
 from tests.waiting import eventually
 

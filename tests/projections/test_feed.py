@@ -11,6 +11,7 @@ import msgspec
 import nats
 import pytest
 from goal_contracts import codec, events
+from goal_contracts.client.stream import GapInLog, Pace
 from goal_contracts.codec import Recorded, UndecodableEvent
 from nats.aio.client import Client
 
@@ -19,7 +20,6 @@ from services.projections.feed import AnotherLog, Feed
 from services.projections.view_store.store import StoreUnavailable, ViewStore
 from services.projections.views.current import BrokenHistory, UnknownEvent
 from services.projections.views.rows import Rows
-from services.stream_reader import GapInLog, Pace
 from tests.projections.company import opened
 from tests.projections.log import Asker, Log, append, fill, make_stream, view_store
 from tests.waiting import eventually

@@ -30,6 +30,7 @@ import msgspec
 import nats.errors
 import nats.js.errors
 import structlog
+from goal_contracts.client.stream import JetStreamError, stream_info
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
@@ -39,7 +40,6 @@ from services.ledger.store.streams import (
     create_if_absent,
     settings_differences,
 )
-from services.stream_reader import JetStreamError, stream_info
 
 REQUEST_TIMEOUT_S: Final = 0.5
 RELEASE_TIMEOUT_S: Final = 1.0

@@ -18,18 +18,13 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import ClassVar, Final, NamedTuple, TypedDict
 
 import msgspec
 import nats
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.nuid import NUID
-
-from services.ledger.store.outbox import Outbox
-from services.ledger.store.streams import MESSAGE_BYTES_MAX
-from services.stream_reader import (
+from goal_contracts.client.stream import (
     USUAL_PACE,
     ApiAnswer,
     ApiFault,
@@ -43,6 +38,12 @@ from services.stream_reader import (
     read_stream,
     stream_info,
 )
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.nuid import NUID
+
+from services.ledger.store.outbox import Outbox
+from services.ledger.store.streams import MESSAGE_BYTES_MAX
 
 BATCH_EVENTS_MAX: Final = 1_000
 # The stream's limit counts the headers as well.
@@ -115,10 +116,13 @@ class ConnectOptions(TypedDict):
     connect_timeout: int
     ping_interval: int
     max_outstanding_pings: int
+    nkeys_seed: str | None
 
 
-def connect_options(name: str = "goal-ledger") -> ConnectOptions:
+def connect_options(name: str = "goal-ledger", nkey: Path | None = None) -> ConnectOptions:
     """How the ledger connects: buffers nothing while disconnected, comes back for ever.
+
+    `nkey` is the file with the seed that lets it in, where the server asks for one.
 
     A first connection is tried for ever, too: put a limit around it (`connect` has one).
     """
@@ -131,6 +135,7 @@ def connect_options(name: str = "goal-ledger") -> ConnectOptions:
         "connect_timeout": 2,
         "ping_interval": 10,
         "max_outstanding_pings": 2,
+        "nkeys_seed": None if nkey is None else str(nkey),
     }
 
 
@@ -240,7 +245,7 @@ class GoalLog:
         follow: bool = False,
         on_trouble: Callable[[Exception, float], None] | None = None,
     ) -> AsyncGenerator[Sequence[StoredMessage], None]:
-        """The events after a position, in batches: see `stream_reader.read_stream`."""
+        """The events after a position, in batches, as `read_stream` has them."""
         return read_stream(
             self.client,
             self.stream,

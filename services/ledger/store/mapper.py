@@ -14,11 +14,11 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 from goal_contracts import subjects
+from goal_contracts.client.stream import StoredMessage
 from goal_contracts.codec import Recorded, UndecodableEvent, decode_event, encode_event
 from msgspec import Struct
 
 from services.ledger.store.log import Outgoing, version_of
-from services.stream_reader import StoredMessage
 
 
 class GoalEvent(Struct, frozen=True):

@@ -53,7 +53,7 @@ class Outbox:
         reply_to: str = "",
         headers: Mapping[str, object] | None = None,
     ) -> None:
-        """One more message; subject and headers are sent as they are.
+        """One more message, as it is: nobody looks for spaces or newlines in subject and headers.
 
         Raises a nats.errors.Error if it cannot leave now: nothing is kept for a later connection.
         """

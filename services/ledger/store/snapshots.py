@@ -26,6 +26,7 @@ from typing import Final
 import msgspec
 import structlog
 from goal_contracts import codec
+from goal_contracts.client.stream import GapInLog, stream_info
 from goal_contracts.codec import Recorded
 from nats.aio.client import Client
 from nats.js.api import ObjectInfo, ObjectMeta, ObjectMetaOptions, ObjectStoreConfig, StorageType
@@ -46,7 +47,6 @@ from services.ledger.domain.organisation import Organisation
 from services.ledger.domain.packed import Packed
 from services.ledger.store.log import GoalLog
 from services.ledger.store.streams import STREAM_NAME_IN_USE
-from services.stream_reader import GapInLog, stream_info
 
 FORMAT: Final = b"goal-ledger-snapshot/1"
 KEPT: Final = 2

@@ -17,16 +17,15 @@ from typing import Final
 import msgspec
 import nats.errors
 from goal_contracts import subjects
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-
-from services.stream_reader import (
+from goal_contracts.client.stream import (
     JetStreamBusy,
     JetStreamError,
     StreamInfo,
     api_request,
     stream_info,
 )
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 SERVER_VERSION_MIN: Final = (2, 14, 3)
 MESSAGE_BYTES_MAX: Final = 61_440

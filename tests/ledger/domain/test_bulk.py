@@ -13,7 +13,7 @@ from goal_contracts.commands import (
 )
 from goal_contracts.replies import Reason
 
-from services.ledger.domain import Asked, Decided, judge
+from services.ledger.domain import Asked, Decided, judge, take_over
 from tests.ledger.domain.scenario import (
     ORG,
     Scenario,
@@ -200,3 +200,21 @@ def test_a_refused_item_names_the_rule_it_broke() -> None:
     unreasoned = CorrectReading(kpi_id="churn", period=JANUARY, value=Decimal(5))
     refused = scenario.when(CorrectReadings(corrections=(unreasoned,)))
     refused.refuses(Reason.REASON_REQUIRED, rule="R14")
+
+
+def test_what_many_items_lead_to_is_handed_on_as_the_log_will_tell_it() -> None:
+    """So that it need not happen a second time."""
+    scenario = watched()
+    command = RecordReadings(readings=(reading(JANUARY, 4), reading(FEBRUARY, 5)))
+    asked = Asked(
+        organisation_id=ORG,
+        actor="ann",
+        now=scenario.now,
+        log_position=len(scenario.history),
+        command_id=f"c-{len(scenario.history)}",
+    )
+    decided = judge(scenario.state, command, asked)
+    assert decided.then is not None
+    told = watched().happen(*decided.events)
+    take_over(scenario.state, decided.then)
+    assert snapshot(scenario.state) == snapshot(told.state)

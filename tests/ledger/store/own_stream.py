@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager
 
 from goal_contracts import subjects
+from goal_contracts.client.stream import ApiAnswer, Pace, StoredMessage, StreamInfo, api_request
 from nats.aio.client import Client
 
 from services.ledger.store.log import GoalLog, Outgoing, connect
 from services.ledger.store.streams import StreamSettings, declaration, ensure_stream
-from services.stream_reader import ApiAnswer, Pace, StoredMessage, StreamInfo, api_request
 from tests.waiting import eventually
 
 QUICK = Pace(

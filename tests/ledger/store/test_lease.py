@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import nats.js.errors
 import pytest
+from goal_contracts.client.stream import ApiAnswer, StreamInfo, api_request
 from nats.aio.client import Client
 from structlog.testing import capture_logs
 
@@ -16,7 +17,6 @@ from services.embedded.nats_server import NatsServer
 from services.ledger.store.lease import Entry, Lease, LeaseSettings, declaration, ensure_bucket
 from services.ledger.store.log import connect
 from services.ledger.store.streams import UnsafeStream
-from services.stream_reader import ApiAnswer, StreamInfo, api_request
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio

@@ -10,12 +10,12 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 from goal_contracts import subjects
+from goal_contracts.client.stream import StoredMessage
 from goal_contracts.codec import Recorded, encode_event
 from goal_contracts.events import CommentAdded
 
 from services.ledger.store.log import VERSION
 from services.ledger.store.mapper import GoalEvent, GoalEventMapper, notification, outgoing
-from services.stream_reader import StoredMessage
 
 AT = datetime(2026, 3, 31, 12, tzinfo=UTC)
 COMMENTED = Recorded(

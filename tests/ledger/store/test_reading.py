@@ -7,13 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from nats.aio.msg import Msg
-
-from services import stream_reader
-from services.embedded.nats_server import NatsServer
-from services.ledger.store.log import GoalLog, connect
-from services.ledger.store.streams import declaration
-from services.stream_reader import (
+from goal_contracts.client import stream
+from goal_contracts.client.stream import (
     ApiAnswer,
     GapInLog,
     Pace,
@@ -23,6 +18,11 @@ from services.stream_reader import (
     api_request,
     read_stream,
 )
+from nats.aio.msg import Msg
+
+from services.embedded.nats_server import NatsServer
+from services.ledger.store.log import GoalLog, connect
+from services.ledger.store.streams import declaration
 from tests.ledger.store.own_stream import (
     QUICK,
     all_consumers_gone,
@@ -189,16 +189,16 @@ async def test_a_log_that_ends_before_the_position_asked_for_stops_the_reader(
 async def test_a_message_lost_on_the_way_is_fetched_again(
     nats_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = stream_reader._Pull._take
+    take = stream._Pull._take
     lost: list[str] = []
 
-    async def lossy(pull: stream_reader._Pull, message: Msg) -> None:
+    async def lossy(pull: stream._Pull, message: Msg) -> None:
         if message.data == b"event 40" and not lost:
             lost.append(message.reply)
             return
         await take(pull, message)
 
-    monkeypatch.setattr(stream_reader._Pull, "_take", lossy)
+    monkeypatch.setattr(stream._Pull, "_take", lossy)
     async with own_log(nats_url) as log:
         await log.append(events(log, 90), 0)
         stored = await everything(log)

@@ -8,6 +8,7 @@ import msgspec
 import nats.errors
 import pytest
 import structlog.testing
+from goal_contracts.client.stream import ApiAnswer, api_request
 from goal_contracts.commands import DefineUnit, OpenOrganisation, RenameUnit
 from goal_contracts.replies import Accepted
 from msgspec.structs import replace
@@ -22,7 +23,6 @@ from services.ledger.store.log import GoalLog
 from services.ledger.store.snapshots import Foreign, Header, SnapshotStore, opened, sealed
 from services.ledger.store.streams import StreamSettings, ensure_stream
 from services.ledger.writer import Writer
-from services.stream_reader import ApiAnswer, api_request
 from tests.ledger.on_a_stream import Ledger, running
 
 pytestmark = pytest.mark.anyio

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from faststream.nats import JStream, NatsBroker, PullSub
 from goal_contracts import subjects
+from goal_contracts.client.stream import ApiAnswer, StreamInfo, api_request, stream_info
 from nats.aio.client import Client
 
 from services.embedded.nats_server import NatsServer
@@ -21,7 +22,6 @@ from services.ledger.store.streams import (
     stream_differences,
     watch_stream_settings,
 )
-from services.stream_reader import ApiAnswer, StreamInfo, api_request, stream_info
 from tests.ledger.store.own_stream import events, own_log, own_settings, update_stream
 from tests.waiting import eventually
 

@@ -1,9 +1,10 @@
-"""Reads a JetStream stream from a position on, in batches, and checks that no position is missing.
+"""Reads a JetStream stream from a position on, in batches, and checks that nothing is missing.
 
-Knows nothing of goals: the ledger's store and the projections' feed both read with it. One
-ephemeral pull consumer on a private inbox, asked again before the last answer has come in full. A
-consumer that vanishes (they do not survive a server's restart) is made anew from the last position
-that was handed on, with a growing pause.
+Knows nothing of goals: the ledger's store, the projections' feed and subscribers all read with it.
+One ephemeral pull consumer on a private inbox, asked again before the last answer has come in full.
+A consumer that vanishes (they do not survive a server's restart) is made anew from the last
+position that was handed on, with a growing pause. Of a whole stream the positions follow on each
+other; of a selection the consumer's own count does.
 
 Errors:
 
@@ -18,6 +19,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -27,15 +29,19 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 API_TIMEOUT_S: Final = 5.0
+JETSTREAM_API: Final = "$JS.API"
+"""Where JetStream is asked; an account that imports it may have it under another name."""
 NANOSECONDS: Final = 1_000_000_000
 HEARTBEATS_MISSED: Final = 2.5
 SERVER_FAULT: Final = 500
 TOO_MANY_REQUESTS: Final = 429
+CONSUMER_NOT_FOUND: Final = 10014
 
 # The tokens of a delivery's reply subject, counted from the left; servers with a domain put two
 # more in front.
 REPLY_TOKENS: Final = 9
 REPLY_SEQUENCE: Final = 5
+REPLY_COUNT: Final = 6
 REPLY_TIME_NS: Final = 7
 
 
@@ -116,9 +122,10 @@ class StreamInfo(ApiAnswer, frozen=True, kw_only=True):
 
 
 class ConsumerInfo(ApiAnswer, frozen=True, kw_only=True):
-    """The name the server gave to a new consumer."""
+    """A new consumer: its name, and how many messages lie before it."""
 
     name: str = ""
+    num_pending: int = 0
 
 
 Answer = TypeVar("Answer", bound=ApiAnswer)
@@ -144,6 +151,19 @@ class Pace:
 USUAL_PACE: Final = Pace()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The messages whose subject fits a pattern, through a consumer of that name.
+
+    The server lets a user make consumers of certain names and patterns only, one at a time: a new
+    one takes the place of the one before. `since` is where to begin if no position is known.
+    """
+
+    subject: str
+    consumer: str
+    since: datetime | None = None
+
+
 async def api_request(
     client: Client,
     operation: str,
@@ -151,13 +171,14 @@ async def api_request(
     request: Mapping[str, object] | None = None,
     *,
     timeout_s: float = API_TIMEOUT_S,
+    api: str = JETSTREAM_API,
 ) -> Answer:
     """One request to the JetStream API, such as STREAM.INFO.<stream>.
 
     Raises JetStreamError if the server answers with an error, nats.errors.Error if it does not.
     """
     payload = b"" if request is None else msgspec.json.encode(request)
-    reply = await client.request(f"$JS.API.{operation}", payload, timeout=timeout_s)
+    reply = await client.request(f"{api}.{operation}", payload, timeout=timeout_s)
     decoded = msgspec.json.decode(reply.data, type=answer)
     if decoded.error is not None:
         fault = decoded.error
@@ -166,9 +187,9 @@ async def api_request(
     return decoded
 
 
-async def stream_info(client: Client, stream: str) -> StreamInfo:
+async def stream_info(client: Client, stream: str, api: str = JETSTREAM_API) -> StreamInfo:
     """Settings and state, from the stream's leader."""
-    return await api_request(client, f"STREAM.INFO.{stream}", StreamInfo)
+    return await api_request(client, f"STREAM.INFO.{stream}", StreamInfo, api=api)
 
 
 async def read_stream(
@@ -180,11 +201,14 @@ async def read_stream(
     follow: bool = False,
     pace: Pace = USUAL_PACE,
     on_trouble: Callable[[Exception, float], None] | None = None,
+    api: str = JETSTREAM_API,
+    selection: Selection | None = None,
 ) -> AsyncGenerator[Sequence[StoredMessage], None]:
     """The messages after a position, in batches, each position once and none left out.
 
     Ends at `until`, or at the position that was last at the start; with `follow` it goes on with
-    what is stored later, until closed. `on_trouble` hears why the consumer is made anew, and in
+    what is stored later, until closed. Of a `selection` no `until` is known: it ends with what
+    there was at the start. `on_trouble` hears why the consumer is made anew, and in
     how many seconds. Close it (`contextlib.aclosing`) if it is left before its end.
 
     Raises GapInLog, StreamUnavailable, and JetStreamError for what asking again cannot mend.
@@ -192,14 +216,14 @@ async def read_stream(
     clock = asyncio.get_running_loop().time
     position, pause_s, last_sign_at = after, pace.retry_first_s, clock()
     while follow or until is None or position < until:
-        pull = _Pull(client, stream, pace)
+        pull = _Pull(client, stream, pace, api, selection)
         try:
             last = await pull.open(position)
             if until is None and not follow:
                 until = last
             is_new = True
-            while follow or until is None or position < until:
-                batch, found = _next_in_order(await pull.next(), position, until)
+            while follow or not (pull.is_at_end or position == until):
+                batch, found = pull.in_order(await pull.next(), position, until)
                 pause_s, last_sign_at = pace.retry_first_s, clock()
                 for start in range(0, len(batch), pace.batch_max):
                     part = batch[start : start + pace.batch_max]
@@ -208,7 +232,8 @@ async def read_stream(
                 last_sign_at = clock()  # the reader's own time is not the stream's silence
                 is_new = is_new and not batch
                 if found is not None:
-                    raise _gap(position + 1, found, delivered_from_the_start=is_new)
+                    is_whole_from_start = is_new and selection is None
+                    raise _gap(position + 1, found, delivered_from_the_start=is_whole_from_start)
         except (nats.errors.Error, JetStreamBusy, _Lost) as error:
             silent_s = clock() - last_sign_at
             if client.is_closed or (pace.patience_s is not None and silent_s > pace.patience_s):
@@ -240,8 +265,14 @@ def _gap(expected: int, found: int, *, delivered_from_the_start: bool) -> Except
 class _Pull:
     """One consumer's life: opened after a position, asked until it is lost or closed."""
 
-    def __init__(self, client: Client, stream: str, pace: Pace) -> None:
+    def __init__(
+        self, client: Client, stream: str, pace: Pace, api: str, selection: Selection | None
+    ) -> None:
         self._client = client
+        self._api = api
+        self._selection = selection
+        self._delivered = 0
+        self._delivered_at_end: int | None = None
         self._stream = stream
         self._pace = pace
         self._inbox = client.new_inbox()
@@ -259,33 +290,63 @@ class _Pull:
         self._consumer: str | None = None
         self._subscription: Subscription | None = None
 
-    async def open(self, after: int) -> int:
-        """Makes the consumer; the last position in the stream at this moment."""
-        state = (await stream_info(self._client, self._stream)).state
-        if state.last_seq < after:
-            # The consumer would wait in silence until the log has grown as long again.
-            raise GapInLog(after, state.last_seq)
+    async def open(self, after: int) -> int | None:
+        """Makes the consumer; the last position in the stream at this moment.
+
+        None of a selection: whoever sees a part of the stream may not ask about the whole.
+        """
+        last = await self._last_position(after) if self._selection is None else None
         # No limit on what waits here: never more than was asked for.
         self._subscription = await self._client.subscribe(
             self._inbox, cb=self._take, pending_msgs_limit=0, pending_bytes_limit=0
         )
-        consumer = await api_request(
-            self._client,
-            f"CONSUMER.CREATE.{self._stream}",
-            ConsumerInfo,
-            {
-                "stream_name": self._stream,
-                "config": {
-                    "ack_policy": "none",
-                    "deliver_policy": "by_start_sequence",
-                    "opt_start_seq": after + 1,
-                    "inactive_threshold": _nanoseconds(self._pace.consumer_idle_s),
-                    "mem_storage": True,
-                },
-            },
-        )
+        config: dict[str, object] = {
+            "ack_policy": "none",
+            "inactive_threshold": _nanoseconds(self._pace.consumer_idle_s),
+            "mem_storage": True,
+        }
+        operation = f"CONSUMER.CREATE.{self._stream}"
+        since = None
+        if (selection := self._selection) is not None:
+            since = selection.since
+            await self._remove(selection.consumer)
+            operation += f".{selection.consumer}.{selection.subject}"
+            config |= {"name": selection.consumer, "filter_subject": selection.subject}
+        if after == 0 and since is not None:
+            config |= {"deliver_policy": "by_start_time", "opt_start_time": since.isoformat()}
+        else:
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": after + 1}
+        request = {"stream_name": self._stream, "config": config}
+        consumer = await api_request(self._client, operation, ConsumerInfo, request, api=self._api)
         self._consumer = consumer.name
+        if self._selection is not None:
+            self._delivered_at_end = consumer.num_pending
+        return last
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of a selection was delivered that was there at the start."""
+        return self._delivered_at_end is not None and self._delivered >= self._delivered_at_end
+
+    async def _last_position(self, after: int) -> int:
+        state = (await stream_info(self._client, self._stream, self._api)).state
+        if state.last_seq < after:
+            # The consumer would wait in silence until the log has grown as long again.
+            raise GapInLog(after, state.last_seq)
         return state.last_seq
+
+    async def _remove(self, consumer: str) -> None:
+        """The one of a former life: it would go on from where it is, and for somebody else."""
+        try:
+            await api_request(
+                self._client,
+                f"CONSUMER.DELETE.{self._stream}.{consumer}",
+                ApiAnswer,
+                api=self._api,
+            )
+        except JetStreamError as error:
+            if error.err_code != CONSUMER_NOT_FOUND:
+                raise
 
     async def next(self) -> list[Msg]:
         """What was delivered since the last call; empty after a mere sign of life."""
@@ -310,6 +371,36 @@ class _Pull:
             self._require_not_lost()
         return delivered
 
+    def in_order(
+        self, delivered: Sequence[Msg], position: int, until: int | None
+    ) -> tuple[list[StoredMessage], int | None]:
+        """The messages that follow on `position`, and the first position that does not, if any."""
+        in_order: list[StoredMessage] = []
+        for message in delivered:
+            if until is not None and position >= until:
+                break
+            tokens = message.reply.split(".")
+            shift = 0 if len(tokens) == REPLY_TOKENS else 2
+            sequence = int(tokens[REPLY_SEQUENCE + shift])
+            self._delivered += 1
+            if self._selection is None:
+                follows = sequence == position + 1
+            else:
+                follows = int(tokens[REPLY_COUNT + shift]) == self._delivered
+            if not follows:
+                return in_order, sequence
+            position = sequence
+            in_order.append(
+                StoredMessage(
+                    sequence,
+                    message.subject,
+                    message.data,
+                    int(tokens[REPLY_TIME_NS + shift]),
+                    message.headers or {},
+                )
+            )
+        return in_order, None
+
     async def close(self) -> None:
         """Gives the consumer back; what the server no longer hears it drops by itself."""
         with contextlib.suppress(nats.errors.Error):
@@ -318,7 +409,7 @@ class _Pull:
             if self._consumer is not None:
                 # The answer is of no use to anyone, but without an address the server does nothing.
                 await self._client.publish(
-                    f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._consumer}",
+                    f"{self._api}.CONSUMER.DELETE.{self._stream}.{self._consumer}",
                     reply=self._client.new_inbox(),
                 )
 
@@ -326,7 +417,7 @@ class _Pull:
         room = self._pace.batch_max * self._pace.requests_open
         while self._outstanding + self._pace.batch_max <= room:
             await self._client.publish(
-                f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
+                f"{self._api}.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
                 self._request,
                 reply=self._inbox,
             )
@@ -348,32 +439,6 @@ class _Pull:
     def _require_not_lost(self) -> None:
         if self._why_lost is not None:
             raise _Lost(self._why_lost)
-
-
-def _next_in_order(
-    delivered: list[Msg], position: int, until: int | None
-) -> tuple[list[StoredMessage], int | None]:
-    """The messages that follow on `position`, and the first position that does not, if any."""
-    in_order: list[StoredMessage] = []
-    for message in delivered:
-        if until is not None and position >= until:
-            break
-        tokens = message.reply.split(".")
-        shift = 0 if len(tokens) == REPLY_TOKENS else 2
-        sequence = int(tokens[REPLY_SEQUENCE + shift])
-        if sequence != position + 1:
-            return in_order, sequence
-        position = sequence
-        in_order.append(
-            StoredMessage(
-                sequence,
-                message.subject,
-                message.data,
-                int(tokens[REPLY_TIME_NS + shift]),
-                message.headers or {},
-            )
-        )
-    return in_order, None
 
 
 def _nanoseconds(seconds: float) -> int:
