@@ -181,6 +181,15 @@ http_port = setting(
     "left out, nowhere.",
 )
 
+database = setting(
+    "--database",
+    name="database",
+    shown="an SQLite file among the data",
+    metavar="URL",
+    help="Where the views are kept: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE. "
+    "An address with a password is better said by the variable, which nobody else sees.",
+)
+
 organisation = setting(
     "--org",
     "organisation",

@@ -20,7 +20,6 @@ from services.cli.errors import CliError, Failed, Unreachable
 from services.embedded.nats_server import PortsFile
 from services.embedded.readiness import announce_ready
 
-VIEWS_FILE: Final = "views.sqlite"
 PORTS_FILES: Final = "*.ports"
 POLL_INTERVAL_S: Final = 0.02
 
@@ -121,15 +120,20 @@ def ledger(
     default=str(settings.DATA),
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where the view database is kept; it can be deleted and is then built anew.",
+    help="Where the embedded database of the views is kept, if no other is named; it can be "
+    "deleted and is then built anew.",
 )
+@options.database
 @options.service_nkey
 @options.wait
-def projections(server: str, data: Path, nkey: Path | None, wait_s: float) -> None:
+def projections(
+    server: str, data: Path, database: str | None, nkey: Path | None, wait_s: float
+) -> None:
     """Run the projections in the foreground: they read the log and answer questions."""
     from services.projections import app  # noqa: PLC0415 - see above
 
-    wanted = app.Settings(server_url=server, views=data / VIEWS_FILE, nkey=nkey)
+    address = database or settings.embedded_database(data)
+    wanted = app.Settings(server_url=server, database=address, nkey=nkey)
     _serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
 
 

@@ -22,12 +22,14 @@ ORGANISATION: Final = "acme"
 DATA: Final = Path(".goal-ledger")
 DEMO_DATA: Final = Path(".goal-ledger-demo")
 SERVER_FILE: Final = "server.json"
+DATABASE_FILE: Final = "projections.sqlite"
 ACTOR_LENGTH_MAX: Final = 64
 SETTINGS: Final = (
     "org",
     "server",
     "monitor",
     "data",
+    "database",
     "actor",
     "format",
     "wait",
@@ -80,11 +82,16 @@ def default_actor() -> str:
 
 def find_server(data: Path | None) -> RunningServer:
     """The system that runs on a data directory; Unreachable if none does."""
+    return find_system(data)[1]
+
+
+def find_system(data: Path | None) -> tuple[Path, RunningServer]:
+    """The data directory of a system that runs, and the system; Unreachable if none does."""
     places = (data,) if data is not None else (DATA, DEMO_DATA)
     for place in places:
         running = read_server_file(place)
         if running is not None and _is_alive(running.pid):
-            return running
+            return place, running
     looked = " or ".join(f"{place}/" for place in places)
     raise Unreachable(
         f"no system runs on {looked}; start one with `goal-ledger up`, "
@@ -99,6 +106,16 @@ def find_key(url: str, data: Path | None) -> Path | None:
     except Unreachable:
         return None
     return running.key if running.url == url else None
+
+
+def database_file(directory: Path) -> Path:
+    """The embedded database that is kept there."""
+    return directory / DATABASE_FILE
+
+
+def embedded_database(directory: Path) -> str:
+    """The address of the database that is a file there."""
+    return f"sqlite:///{database_file(directory)}"
 
 
 def read_server_file(data: Path) -> RunningServer | None:

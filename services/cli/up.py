@@ -13,7 +13,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -81,6 +81,7 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
     help="Ledgers beside the one that writes, ready to take over from it.",
 )
 @options.http_port
+@options.database
 def up(
     data: Path,
     nats_port: int,
@@ -88,6 +89,7 @@ def up(
     nats_users: Path | None,
     standbys: int,
     http_port: int | None,
+    database: str | None,
 ) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
@@ -108,6 +110,7 @@ def up(
         nats_users=nats_users,
         standbys=standbys,
         http_port=http_port,
+        database=database,
     )
 
 
@@ -120,6 +123,7 @@ def run_system(
     nats_users: Path | None = None,
     standbys: int = 0,
     http_port: int | None = None,
+    database: str | None = None,
 ) -> None:
     """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
 
@@ -138,7 +142,13 @@ def run_system(
                 _service(name, data, partial(_ledger_command, server, keys.ledger, roles, of_it))
                 for name, of_it in zip(ledgers, http_ports, strict=True)
             ),
-            _service("projections", data, partial(_projections_command, server, keys, data)),
+            _service(
+                "projections",
+                data,
+                partial(_projections_command, server, keys),
+                # Not an argument: those of a process are seen by everybody on the machine.
+                {f"{settings.PREFIX}DATABASE": database or _embedded_database(data)},
+            ),
         )
 
         async def when_ready() -> None:
@@ -212,7 +222,12 @@ def how_to_find(data: Path, url: str) -> str:
     return "" if is_found else f" --data {data}"
 
 
-def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
+def _service(
+    name: str,
+    data: Path,
+    command: Callable[[], list[str]],
+    environment: Mapping[str, str] | None = None,
+) -> Child:
     """A service whose command is made anew at each start: the server may have moved."""
 
     def child(argv: list[str]) -> Child:
@@ -221,6 +236,7 @@ def _service(name: str, data: Path, command: Callable[[], list[str]]) -> Child:
             argv,
             run_directory=(data / "run").absolute(),
             log_file=(data / "logs" / f"{name}.log").absolute(),
+            environment=environment,
         )
 
     def prepare() -> Launch:
@@ -249,9 +265,13 @@ def _ledger_command(
     return command
 
 
-def _projections_command(server: NatsServer, keys: Keys, data: Path) -> list[str]:
-    views, nkey = (data / "views").absolute(), keys.projections.absolute()
-    return ["projections", "--server", server.url, "--data", str(views), "--nkey", str(nkey)]
+def _projections_command(server: NatsServer, keys: Keys) -> list[str]:
+    nkey = keys.projections.absolute()
+    return ["projections", "--server", server.url, "--nkey", str(nkey)]
+
+
+def _embedded_database(data: Path) -> str:
+    return settings.embedded_database((data / "views").absolute())
 
 
 def _where(data: Path, server: NatsServer, ledgers: Sequence[str]) -> list[RenderableType]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import nats
 import nats.errors
 import structlog
 from faststream import FastStream, StreamMessage
@@ -19,12 +20,19 @@ from goal_contracts import codec, subjects
 from goal_contracts.client.stream import JetStreamError, stream_info
 from goal_contracts.queries import QueryRefused
 from msgspec import Struct
+from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from services.projections.feed import Feed
+from services.projections.metrics import Metrics, Status
 from services.projections.queries import Questions
-from services.projections.view_store.store import ViewStore, open_sqlite
+from services.projections.rebuilding import CannotRebuild, Rebuilt
+from services.projections.rebuilding import rebuild as make_anew
+from services.projections.succession import Views
+from services.projections.view_store.engines import NotADatabase
+from services.projections.view_store.generations import Generations, Superseded
+from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
+from services.projections.view_store.store import StoreUnavailable
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
@@ -33,14 +41,24 @@ DRAIN_S: Final = 12.0
 AT_ONCE_MAX: Final = 256
 """Questions taken and not yet answered; the rest wait at the connection."""
 
+CANNOT_REBUILD: Final = (
+    CannotRebuild,
+    NewerSchema,
+    NotADatabase,
+    NotAViewDatabase,
+    StoreUnavailable,
+    Superseded,
+)
+"""Why `rebuild` may end without a new generation that answers."""
+
 log = structlog.get_logger()
 
 
 class Settings(Struct, frozen=True):
-    """Where the projections find the log, and where they keep the views."""
+    """Where the projections find the log, and where they keep the views: see view_store.engines."""
 
     server_url: str
-    views: Path
+    database: str
     stream: str = subjects.STREAM
     nkey: Path | None = None
 
@@ -50,7 +68,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
 
     A log that cannot be read on does not end the service: what is known is still answered.
     """
-    store = await asyncio.to_thread(lambda: ViewStore(open_sqlite(settings.views), settings.stream))
+    generations = await asyncio.to_thread(Generations, settings.database)
     broker = NatsBroker(
         settings.server_url,
         logger=None,
@@ -63,10 +81,12 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         ping_interval=10,
         max_outstanding_pings=2,
         graceful_timeout=DRAIN_S,
-        nkeys_seed=None if settings.nkey is None else str(settings.nkey),
+        nkeys_seed=_seed(settings),
     )
     try:
-        service = Projections(await broker.connect(), store, settings.stream)
+        service = await asyncio.to_thread(
+            Projections, await broker.connect(), generations, settings.stream
+        )
         # No stream is named here: FastStream would rewrite its settings.
         subscriber = broker.subscriber(
             subjects.QUERIES, queue=QUEUE, decoder=_undecoded, no_reply=True
@@ -76,7 +96,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         async def begin() -> None:
             await service.start(stop=app.exit)
             await service.client.flush()  # the server knows of the subscription
-            log.info("projections_ready", position=service.feed.position, subject=subjects.QUERIES)
+            log.info("projections_ready", position=service.views.position, subject=subjects.QUERIES)
             on_ready()
 
         async def end() -> None:
@@ -91,25 +111,63 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
         await app.run()
         service.raise_failure()
     finally:
-        store.close()
+        generations.close()
+
+
+async def rebuild(
+    settings: Settings, on_progress: Callable[[int], None] = lambda _more: None
+) -> Rebuilt:
+    """Make the views anew beside those that answer, which then give way: see rebuilding.
+
+    The service may run meanwhile. `on_progress` hears how many events more are in.
+    """
+    generations = await asyncio.to_thread(Generations, settings.database)
+    client = await nats.connect(
+        settings.server_url,
+        name="rebuild",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        nkeys_seed=_seed(settings),
+    )
+    try:
+        return await make_anew(
+            client, settings.stream, generations, Metrics(), on_progress=on_progress
+        )
+    finally:
+        await client.close()
+        generations.close()
+
+
+def _seed(settings: Settings) -> str | None:
+    """The file with what lets us in, as nats-py takes it."""
+    return None if settings.nkey is None else str(settings.nkey)
 
 
 class Projections:
-    """The running service: the feed in the background, and the questions under way."""
+    """The running service: the views kept up in the background, and the questions under way."""
 
-    def __init__(self, client: Client, store: ViewStore, stream: str) -> None:
+    def __init__(self, client: Client, generations: Generations, stream: str) -> None:
+        """Blocks: call it in a thread. Raises what opening the views raises."""
         self.client = client
-        self.feed = Feed(client, stream, store)
+        self.metrics = Metrics()
+        self.views = Views(client, stream, generations, self.metrics)
+        self.metrics.show(self.status)
         self._stream = stream
-        self._questions = Questions(self.feed, store.engine)
+        self._questions = Questions(self.views, self.views)
         self._room = asyncio.Semaphore(AT_ONCE_MAX)
         self._under_way: set[asyncio.Task[None]] = set()
         self._following: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
-    async def ready(self) -> bool:
-        """Whether the views follow the log; questions are answered also while they do not."""
-        return self.client.is_connected and self.feed.health is None and self._failure is None
+    def status(self) -> Status:
+        """As the service is now; questions are answered also while the log cannot be followed."""
+        status = self.views.status()
+        trouble = status.trouble
+        if self._failure is not None:
+            trouble = f"{type(self._failure).__name__}: {self._failure}"
+        elif not self.client.is_connected:
+            trouble = "not connected to the nats-server"
+        return replace(status, trouble=trouble)
 
     async def start(self, stop: Callable[[], None]) -> None:
         """Begin to follow the log; `stop` is called if that breaks.
@@ -124,11 +182,11 @@ class Projections:
                 stop()
                 log.error("projections_stop", why=f"{type(error).__name__}: {error}")
 
-        self._following = asyncio.create_task(self.feed.run(), name="feed")
+        self._following = asyncio.create_task(self.views.run(), name="views")
         self._following.add_done_callback(ended)
         with contextlib.suppress(JetStreamError, nats.errors.Error, TimeoutError):
             last = (await stream_info(self.client, self._stream)).state.last_seq
-            await self.feed.reaches(last, CATCH_UP_S)
+            await self.views.reaches(last, CATCH_UP_S)
 
     async def take(self, message: NatsMessage) -> None:
         """Begin to answer a question; waits while too many are under way."""
@@ -146,7 +204,7 @@ class Projections:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._questions.close()
-        log.info("projections_stopped", position=self.feed.position)
+        log.info("projections_stopped", position=self.views.position)
 
     def raise_failure(self) -> None:
         """What broke the service, if anything did."""

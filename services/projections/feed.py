@@ -31,6 +31,7 @@ from goal_contracts.client.stream import (
 from goal_contracts.codec import UndecodableEvent
 from nats.aio.client import Client
 
+from services.projections.metrics import Metrics, Poisoned
 from services.projections.view_store.store import NotNext, StoreUnavailable, ViewStore
 from services.projections.views.current import BrokenHistory, UnknownEvent
 from services.projections.views.projector import Projector
@@ -64,19 +65,32 @@ class Feed:
     """Keeps the views of one stream up with its log. One runs; questions ask how far it is."""
 
     def __init__(
-        self, client: Client, stream: str, store: ViewStore, pace: Pace = USUAL_PACE
+        self,
+        client: Client,
+        stream: str,
+        store: ViewStore,
+        pace: Pace = USUAL_PACE,
+        metrics: Metrics | None = None,
+        on_move: Callable[[], None] = lambda: None,
     ) -> None:
         self.position = store.position()
         self.stopped_by: Poison | None = None
         """Why the views will not go on: somebody has to look."""
+        self.poisoned: Poisoned | None = None
+        """The event that did it, if an event did."""
         self._trouble: str | None = None
         self._trouble_fades_at = 0.0
+        self.store = store
         self._client = client
         self._stream = stream
-        self._store = store
+        self._metrics = metrics or Metrics()
         self._pace = pace
         self._projector = Projector(store)
         self._moved = asyncio.Event()
+        self._on_move = on_move
+
+    is_outdated: Final = False
+    """Whether an older release's views answer: never by themselves, see succession."""
 
     @property
     def health(self) -> str | None:
@@ -107,12 +121,16 @@ class Feed:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self.position < position and self.stopped_by is None:
-                    await self._moved.wait()
+                    await self.moves()
         return self.position >= position
+
+    async def moves(self) -> None:
+        """Wait until it has gone on, or has stopped for good."""
+        await self._moved.wait()
 
     async def _follow(self, worker: ThreadPoolExecutor) -> None:
         self._projector.forget()
-        self.position = await _finished(worker, self._store.position)
+        self.position = await _finished(worker, self.store.position)
         last = (await stream_info(self._client, self._stream)).state.last_seq
         if last < self.position:
             raise GapInLog(self.position, last)
@@ -144,16 +162,20 @@ class Feed:
                 self._projector.add(recorded, message.payload)
             except (UndecodableEvent, UnknownEvent, BrokenHistory) as error:
                 poison = error
+                event_type = message.subject.rpartition(".")[2]
+                self.poisoned = Poisoned(message.position, event_type, str(error))
                 break
             position = message.position
         if position > before:
-            self._store.write(self._projector.take(), before + 1, position)
+            self.store.write(self._projector.take(), before + 1, position)
             self._projector.trim()
+            took_s = time.perf_counter() - started
+            self._metrics.advanced(position - before, took_s)
             log.info(
                 "views_advanced",
                 position=position,
                 events=position - before,
-                ms=round((time.perf_counter() - started) * 1_000, 1),
+                ms=round(took_s * 1_000, 1),
             )
         if poison is not None:
             self.position = position
@@ -161,27 +183,35 @@ class Feed:
         return position
 
     def _compare(self, message: StoredMessage) -> None:
-        if message.position == self.position and message.payload != self._store.last_payload():
+        if message.position == self.position and message.payload != self.store.last_payload():
             raise AnotherLog(
                 f"position {message.position} of the log is not the event the views were built "
-                "from: delete the view database, and it is read anew"
+                "from: if it is the right log, `goal-ledger rebuild` makes views of it"
             )
 
     def _stop(self, error: Poison) -> None:
         self.stopped_by = error
         self._wake()
         why = f"{type(error).__name__}: {error}"
-        log.error("feed_stopped", stream=self._stream, position=self.position, why=why)
+        log.error(
+            "feed_stopped",
+            stream=self._stream,
+            position=self.position,
+            event_type=self.poisoned and self.poisoned.event_type,
+            why=why,
+        )
 
     def _note(self, error: Exception, pause_s: float) -> None:
         # Told anew at each failed try; when it is not, it has passed.
         self._trouble = f"{type(error).__name__}: {error}"
         self._trouble_fades_at = time.monotonic() + pause_s + TROUBLE_FADES_S
+        self._metrics.waited()
         log.warning("feed_waits", position=self.position, why=self._trouble, pause_s=pause_s)
 
     def _wake(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+        self._on_move()
 
 
 async def _finished(worker: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -45,7 +45,7 @@ from goal_contracts.queries import (
     ViewPosition,
 )
 from msgspec import Raw
-from sqlalchemy import ColumnElement, Engine, or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from services.projections.as_of import (
     POSITION_MAX,
@@ -59,8 +59,9 @@ from services.projections.as_of import (
 )
 from services.projections.feed import Feed
 from services.projections.report import parts_of, told
+from services.projections.succession import Views
 from services.projections.view_store import schema
-from services.projections.view_store.reader import FIRST, Goal, Key, Reader, reading
+from services.projections.view_store.reader import FIRST, Connecting, Goal, Key, Reader, reading
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
 from services.projections.views.course import course_of
@@ -88,6 +89,7 @@ SHOWN_WITH: Final = {
 """Asked for one thing of a kind, what is shown."""
 OBJECTIVES_AT_A_TIME: Final = 100
 CURSOR_MOMENT: Final = 4
+OUTDATED: Final = "an older release's views cannot say; new ones are being built: ask again"
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
@@ -108,7 +110,7 @@ class CannotAnswer(Exception):
 class Questions:
     """Answers questions from the views, in threads of its own."""
 
-    def __init__(self, feed: Feed, engine: Engine) -> None:
+    def __init__(self, feed: Feed | Views, engine: Connecting) -> None:
         self._feed = feed
         self._engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
@@ -134,6 +136,12 @@ class Questions:
         except StoreUnavailable as error:
             refused = "unreadable_log"
             answer = codec.encode(QueryRefused("unreadable_log", str(error)))
+        except Exception:
+            if not self._feed.is_outdated:
+                raise
+            log.warning("outdated_views_unreadable", subject=subject, exc_info=True)
+            refused = "not_yet"
+            answer = codec.encode(QueryRefused("not_yet", OUTDATED))
         log.info(
             "asked",
             subject=subject,

@@ -1,7 +1,8 @@
 """Reading a whole log into the ledger's memory, beside reading it and doing nothing with it.
 
-Both read with `read_stream`, each in a process of its own, as a ledger that starts does. Then the
-service itself: how long from its start until it takes commands.
+Both read with `read_stream`, each in a process of its own, as a ledger that starts does. So does a
+subscriber that catches up. Then the service itself: how long from its start until it takes
+commands.
 """
 
 import contextlib
@@ -14,7 +15,9 @@ from typing import Final
 
 import uvloop
 from goal_contracts import subjects
+from goal_contracts.client import Client, follow
 from goal_contracts.client.stream import read_stream
+from goal_contracts.heard import Heard
 
 from services.ledger.handlers import new_event_id
 from services.ledger.standby import collect_garbage_seldom
@@ -22,6 +25,7 @@ from services.ledger.store import log
 from services.ledger.store.log import GoalLog
 from services.ledger.writer import Writer
 from tests.benchmarks import processes
+from tests.benchmarks.company import ORGANISATION
 from tests.benchmarks.passes import Pace, Pass, in_turn, per_s, ratio
 from tests.benchmarks.results import Check, Part, at_least, rows
 from tests.benchmarks.workplace import Workplace
@@ -37,7 +41,10 @@ def run(work: Workplace) -> Part:
     with processes.nats_server(home) as server:
         bare = InItsOwnProcess("bare reading", read_all, server.url)
         loading = InItsOwnProcess("loading, no snapshot", load_all, server.url)
-        measured = in_turn([bare, loading], [1], work.sizes.pace, work.say)
+        following = InItsOwnProcess("a subscriber catches up", follow_all, server.url)
+        decoding = InItsOwnProcess("the same, each event decoded", decode_all, server.url)
+        everybody = [bare, loading, following, decoding]
+        measured = in_turn(everybody, [1], work.sizes.pace, work.say)
         work.say("starting the service")
         started = perf_counter()
         with processes.ledger(home, server):
@@ -48,7 +55,12 @@ def run(work: Workplace) -> Part:
             "loading / bare reading",
             ratio(measured[loading.name, 1], measured[bare.name, 1], per_s),
             0.5,
-        )
+        ),
+        at_least(
+            "a subscriber / bare reading",
+            ratio(measured[following.name, 1], measured[bare.name, 1], per_s),
+            0.8,
+        ),
     ]
     notes = [f"{events:,} events"]
     # Here snapshots are measured. The ledger that filled the log was stopped in order before, so
@@ -113,3 +125,29 @@ def load_all(url: str) -> tuple[int, float]:
             return writer.position, perf_counter() - started
 
     return uvloop.run(load())
+
+
+def follow_all(url: str) -> tuple[int, float]:
+    """The same by the contracts' client, filtered to the one organisation by the server."""
+    return _followed(url, lambda _: None)
+
+
+def decode_all(url: str) -> tuple[int, float]:
+    """The same, with each event looked at."""
+    return _followed(url, Heard.decode)
+
+
+def _followed(url: str, look: Callable[[Heard], object]) -> tuple[int, float]:
+    async def read() -> tuple[int, float]:
+        events = 0
+        async with await Client.connect(url) as client:
+            started = perf_counter()
+            following = follow(client, ORGANISATION, until_now=True)
+            async with contextlib.aclosing(following) as batches:
+                async for batch in batches:
+                    for each in batch:
+                        look(each)
+                    events += len(batch)
+            return events, perf_counter() - started
+
+    return uvloop.run(read())

@@ -15,7 +15,8 @@ from nats.aio.client import Client
 from services.projections.feed import Feed
 from services.projections.queries import Questions
 from services.projections.view_store import schema
-from services.projections.view_store.store import ViewStore, open_sqlite
+from services.projections.view_store.engines import open_postgresql, open_sqlite, read_address
+from services.projections.view_store.store import ViewStore
 from services.projections.views.projector import Projector
 from services.projections.views.rows import Rows
 
@@ -88,7 +89,19 @@ def projected(log: Log) -> Rows:
 
 
 def view_store(path: Path) -> ViewStore:
-    return ViewStore(open_sqlite(path / "views.sqlite"), STREAM)
+    return store_at(f"sqlite:///{path / 'views.sqlite'}")
+
+
+def store_at(database: str, stream: str = STREAM) -> ViewStore:
+    """The views kept right at an address, as one generation of them is."""
+    url = read_address(database)
+    engine = (
+        open_sqlite(Path(url.database or ""))
+        if url.get_backend_name() == "sqlite"
+        else open_postgresql(url, "public")
+    )
+    schema.metadata.create_all(engine)
+    return ViewStore(engine, stream)
 
 
 def fill(store: ViewStore, log: Sequence[Recorded]) -> None:

@@ -35,10 +35,9 @@ pytestmark = pytest.mark.anyio
 
 SERVICE = """
 import asyncio, sys
-from pathlib import Path
 from services.projections.app import Settings, run
 url, views, stream = sys.argv[1:]
-settings = Settings(server_url=url, views=Path(views), stream=stream)
+settings = Settings(server_url=url, database=f"sqlite:///{views}", stream=stream)
 asyncio.run(run(settings, on_ready=lambda: print("READY", flush=True)))
 """
 QUERY_SECONDS = 15

@@ -5,26 +5,31 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from eventsourcing.persistence import TrackingRecorder
-from eventsourcing.tests import persistence as suite
 
 from services.projections.view_store import schema
 from services.projections.view_store.store import (
-    NotAViewDatabase,
     NotNext,
     StoreUnavailable,
     ViewStore,
-    open_sqlite,
 )
 from services.projections.views import rows
 from tests.projections.company import life, opened
-from tests.projections.log import Asker, Log, fill, projected, rows_of, view_store
+from tests.projections.log import Asker, Log, fill, projected, rows_of, store_at, view_store
 from tests.waiting import wait_until
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[ViewStore]:
+    """On each of the databases in turn."""
+    store = store_at(database)
+    yield store
+    store.close()
 
 
 def test_a_table_has_the_columns_of_its_row() -> None:
@@ -141,55 +146,6 @@ def _position(database: Path) -> int:
     finally:
         connection.close()
     return found[0] or 0
-
-
-def test_views_of_another_schema_are_dropped_and_begun_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = opened()
-    store = view_store(tmp_path)
-    fill(store, log)
-    store.close()
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
-    store = view_store(tmp_path)
-    assert store.position() == 0
-    fill(store, log)
-    store.close()
-
-
-def test_views_of_another_stream_are_dropped_and_begun_anew(tmp_path: Path) -> None:
-    store = view_store(tmp_path)
-    fill(store, opened())
-    store.close()
-    other = ViewStore(open_sqlite(tmp_path / "views.sqlite"), "ANOTHER")
-    assert other.position() == 0
-    other.close()
-
-
-def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    database = tmp_path / "views.sqlite"
-    with sqlite3.connect(database) as connection:
-        connection.execute("CREATE TABLE invoices (id INTEGER)")
-    connection.close()
-    with pytest.raises(NotAViewDatabase, match="invoices"):
-        view_store(tmp_path)
-
-
-def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
-    (tmp_path / "views.sqlite").write_bytes(b"not a database, " * 1_000)
-    with pytest.raises(NotAViewDatabase, match="not a database"):
-        view_store(tmp_path)
-
-
-class TestAsATrackingRecorder(suite.TrackingRecorderTestCase):
-    """eventsourcing's own cases."""
-
-    @pytest.fixture(autouse=True)
-    def _store(self, store: ViewStore) -> None:
-        self._made = store
-
-    def create_recorder(self) -> TrackingRecorder:
-        return self._made
 
 
 def test_deleting_the_database_gives_the_same_bytes(tmp_path: Path) -> None:

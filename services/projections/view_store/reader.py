@@ -7,10 +7,10 @@ up to which goals had come to be (see as_of).
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from goal_contracts import events
 from goal_contracts.queries import ObjectiveCard
@@ -18,13 +18,11 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Engine,
     ScalarSelect,
     Select,
     Table,
     Text,
     and_,
-    exc,
     func,
     literal,
     select,
@@ -32,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
-from services.projections.view_store.store import StoreUnavailable
+from services.projections.view_store.store import unless_lost
 from services.projections.views import current, standing
 from services.projections.views.current import KpiState, State
 from services.projections.views.rows import ChangeRow, CheckInRow, ReadingRow
@@ -75,14 +73,17 @@ class Exported(NamedTuple):
     key: list[str]
 
 
+class Connecting(Protocol):
+    """Whatever gives a connection to the views: an engine, or what knows which engine."""
+
+    def connect(self) -> AbstractContextManager[Connection]: ...
+
+
 @contextmanager
-def reading(engine: Engine) -> Iterator["Reader"]:
+def reading(engine: Connecting) -> Iterator["Reader"]:
     """A reader on one connection; StoreUnavailable if the database cannot be read."""
-    try:
-        with engine.connect() as connection:
-            yield Reader(connection)
-    except exc.OperationalError as error:
-        raise StoreUnavailable(f"the views cannot be read: {error.orig}") from error
+    with unless_lost(), engine.connect() as connection:
+        yield Reader(connection)
 
 
 class Reader:

@@ -1,8 +1,11 @@
-"""The one schema of the views, for SQLite now and PostgreSQL later.
+"""The one schema of the views, for SQLite and PostgreSQL.
 
 Rows are added and never changed, except `tracking`, which holds how far the log has been read. A
 decimal is text, so that no digit is lost; an instant is whole microseconds since 1970, which sort
 and compare alike everywhere; JSON is kept as the bytes it came in.
+
+A change here needs a migration (migrations/views), which lets the rows that are there be read; what
+they say is made anew from the log where the fold has changed (fold, generations).
 """
 
 from datetime import UTC, datetime, timedelta
@@ -24,13 +27,12 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION: Final = 2
-"""Another one in the database, and the views are dropped and read anew from the log."""
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 Whole = BigInteger().with_variant(Integer(), "sqlite")
+Words = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text in the order of its code points, as SQLite has it: orders and cursors are the same."""
 
 
 def microseconds(at: datetime) -> int:
@@ -61,7 +63,7 @@ class Instant(TypeDecorator[datetime]):
 class Number(TypeDecorator[Decimal]):
     """A decimal as its digits."""
 
-    impl = Text
+    impl = Words
     cache_ok = True
 
     def process_bind_param(
@@ -88,11 +90,11 @@ _SQLITE: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": Fa
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    return Column(name, Words, nullable=False)
 
 
 def _text_or_none(name: str) -> Column[str | None]:
-    return Column(name, Text)
+    return Column(name, Words)
 
 
 def _whole(name: str) -> Column[int]:
@@ -272,15 +274,7 @@ VIEWS: Final = {str(table.name): table for table in metadata.sorted_tables}
 tracking = Table(
     "tracking",
     metadata,
-    Column("application", Text, primary_key=True),
+    Column("application", Words, primary_key=True),
     _whole("position"),
     **_SQLITE,
-)
-
-view_schema = Table(
-    "view_schema",
-    metadata,
-    Column("version", Whole, primary_key=True, autoincrement=False),
-    _text("stream"),
-    sqlite_strict=True,
 )

@@ -6,50 +6,27 @@ Also the read side's port of eventsourcing: a TrackingRecorder, whose applicatio
 import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, cast
 
-import structlog
+import psycopg
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
 from sqlalchemy import (
-    URL,
     Connection,
     Dialect,
     Engine,
-    MetaData,
     Table,
-    create_engine,
     exc,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy import (
-    event as sqlalchemy_event,
-)
 
 from services.projections.view_store import schema
+from services.projections.view_store.engines import is_lost
 from services.projections.views import current
 from services.projections.views.current import State
 from services.projections.views.rows import CheckInRow, ReadingRow, Rows
-
-BUSY_TIMEOUT_S: Final = 10
-CONNECTIONS_MAX: Final = 8
-"""At most so many read at once; one writes."""
-
-PRAGMAS: Final = (
-    "page_size=8192",  # an event fits into a page, beside others
-    "journal_mode=WAL",
-    # A power cut may cost the last transactions, never their integrity, and what is lost is read
-    # again from the log, because the position was lost with it.
-    "synchronous=NORMAL",
-    "wal_autocheckpoint=4000",  # pages: a long log is read in without copying pages too often
-    "cache_size=-65536",  # KiB
-    "temp_store=MEMORY",
-)
-
-log = structlog.get_logger()
 
 
 class StoreUnavailable(Exception):
@@ -63,34 +40,17 @@ class NotNext(Exception):
         super().__init__(f"the views do not stand right before position {first}")
 
 
-class NotAViewDatabase(Exception):
-    """The database is broken, or holds something else."""
-
-
-def open_sqlite(path: Path) -> Engine:
-    """The embedded database; the directory is made if it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        pool_size=CONNECTIONS_MAX,
-        max_overflow=0,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
-    )
-
-    @sqlalchemy_event.listens_for(engine, "connect")
-    def settle(connection: Any, _: object) -> None:  # noqa: ANN401  # a DB-API connection
-        for pragma in PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    return engine
-
-
 class Insert:
     """Adds rows to a table as fast as the driver can: values are bound by place, not by name."""
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
         self.view = table.name
-        self._statement = str(insert(table).compile(dialect=dialect))
+        self._copies = dialect.name == "postgresql"
+        self._statement = (
+            f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
+            if self._copies
+            else str(insert(table).compile(dialect=dialect))
+        )
         self._bound = [
             (place, schema.microseconds if isinstance(column.type, schema.Instant) else str)
             for place, column in enumerate(table.columns)
@@ -99,8 +59,15 @@ class Insert:
 
     def add(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """All rows, in one call."""
-        if rows:
+        if not rows:
+            return
+        if not self._copies:
             connection.exec_driver_sql(self._statement, list(map(self._values, rows)))
+            return
+        driver = cast("psycopg.Connection", connection.connection.driver_connection)
+        with driver.cursor() as cursor, cursor.copy(self._statement.encode()) as copy:
+            for row in rows:
+                copy.write_row(self._values(row))
 
     def _values(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         values = list(row)
@@ -111,20 +78,15 @@ class Insert:
 
 
 class ViewStore(TrackingRecorder):
-    """The views of one stream. Synchronous: on an event loop, call it in a thread."""
+    """One generation of the views of a stream, whose tables are there: see generations.
+
+    Synchronous: on an event loop, call it in a thread.
+    """
 
     def __init__(self, engine: Engine, stream: str) -> None:
         self._engine = engine
         self._stream = stream
         self._inserts = [Insert(table, engine.dialect) for table in schema.VIEWS.values()]
-        try:
-            with _unavailable():
-                self._settle_schema()
-        except exc.DatabaseError as error:
-            raise NotAViewDatabase(
-                f"{engine.url.database} cannot be read ({error.orig}): delete it, and the views "
-                "are read anew from the log"
-            ) from error
 
     @property
     def engine(self) -> Engine:
@@ -144,12 +106,12 @@ class ViewStore(TrackingRecorder):
     def last_payload(self) -> bytes | None:
         """The last event as it was read: the log must still say the same there."""
         statement = select(schema.event.c.payload).order_by(schema.event.c.position.desc()).limit(1)
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 
     def write(self, rows: Rows, first: int, last: int) -> None:
         """Store what the events from `first` to `last` add; NotNext unless they are the next."""
-        with _unavailable(), self._engine.begin() as connection:
+        with unless_lost(), self._engine.begin() as connection:
             self._advance(connection, first - 1, last)
             for each in self._inserts:
                 each.add(connection, getattr(rows, each.view))
@@ -181,13 +143,13 @@ class ViewStore(TrackingRecorder):
         statement = select(schema.tracking.c.position).where(
             schema.tracking.c.application == application_name
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Move on without rows; IntegrityError unless it is further than before."""
         name, position = tracking.application_name, tracking.notification_id
-        with _unavailable(), self._engine.begin() as connection:
+        with unless_lost(), self._engine.begin() as connection:
             moved = connection.execute(
                 update(schema.tracking)
                 .where(schema.tracking.c.application == name, schema.tracking.c.position < position)
@@ -216,7 +178,7 @@ class ViewStore(TrackingRecorder):
             .order_by(version.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             state = connection.execute(statement).scalar()
         return None if state is None else current.decode(kind, state)
 
@@ -235,7 +197,7 @@ class ViewStore(TrackingRecorder):
             .order_by(column.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             row = connection.execute(statement).first()
         return None if row is None else CheckInRow(*row)
 
@@ -256,7 +218,7 @@ class ViewStore(TrackingRecorder):
             .order_by(column.position.desc())
             .limit(1)
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             row = connection.execute(statement).first()
         return None if row is None else ReadingRow(*row)
 
@@ -265,39 +227,17 @@ class ViewStore(TrackingRecorder):
         statement = select(func.max(schema.event.c.known_at_max)).where(
             schema.event.c.organisation_id == organisation_id
         )
-        with _unavailable(), self._engine.connect() as connection:
+        with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
-
-    # ------------------------------------------------------------------ schema
-
-    def _settle_schema(self) -> None:
-        wanted = (schema.SCHEMA_VERSION, self._stream)
-        with self._engine.begin() as connection:
-            there = MetaData()
-            there.reflect(connection)
-            found: tuple[object, ...] | None = None
-            if schema.view_schema.name in there.tables:
-                row = connection.execute(select(there.tables[schema.view_schema.name])).first()
-                found = None if row is None else tuple(row)
-            elif there.tables:
-                raise NotAViewDatabase(
-                    f"{self._engine.url.database} holds {', '.join(sorted(there.tables))}, "
-                    "not the views: name another file"
-                )
-            if found == wanted:
-                return
-            if there.tables:
-                log.warning("views_dropped", found=found, wanted=wanted)
-            there.drop_all(connection)
-            schema.metadata.create_all(connection)
-            connection.execute(
-                insert(schema.view_schema).values(version=wanted[0], stream=wanted[1])
-            )
 
 
 @contextlib.contextmanager
-def _unavailable() -> Iterator[None]:
+def unless_lost() -> Iterator[None]:
+    """StoreUnavailable, in the database's own words, if it cannot be reached meanwhile."""
     try:
         yield
-    except exc.OperationalError as error:
-        raise StoreUnavailable(f"the views cannot be kept: {error.orig}") from error
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        why = str(getattr(error, "orig", None) or error).strip()
+        raise StoreUnavailable(f"the views cannot be reached: {why}") from error

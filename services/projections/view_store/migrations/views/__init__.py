@@ -1,0 +1,1 @@
+"""The tables of one generation of views."""
