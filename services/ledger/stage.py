@@ -15,6 +15,7 @@ from goal_contracts.codec import Recorded
 from goal_contracts.commands import Command, CorrectReadings, RecordCheckIns, RecordReadings
 from goal_contracts.events import Event
 from goal_contracts.replies import Accepted, Reason, Refusal, Refused, Reply
+from msgspec import Struct
 from msgspec.structs import replace
 
 from services.ledger.domain import Answer, Organisation, advise, evolve, judge, take_over
@@ -42,7 +43,7 @@ class Staged(NamedTuple):
     payload: bytes
 
 
-class _Answered(NamedTuple):
+class _Answered(Struct, frozen=True):
     """A reply, without advice yet, and what follows: `then` is what it leads to, if known."""
 
     reply: Reply | None
@@ -51,7 +52,7 @@ class _Answered(NamedTuple):
     then: Organisation | None = None
 
 
-class _Followed(NamedTuple):
+class _Followed(Struct, frozen=True):
     """What followed from the command in that place of the stage."""
 
     place: int
@@ -97,7 +98,8 @@ class Stage:
         if len(self.decided) >= COMMANDS_MAX or self._is_surely_too_much(waiting.request.command):
             self.is_full = True
             return False
-        reply, events, staged, then = self._reply(waiting.request)
+        answered = self._reply(waiting.request)
+        staged, then = answered.staged, answered.then
         size = sum([len(each.payload) for each in staged])
         if self.decided and (
             len(self.staged) + len(staged) > EVENTS_MAX or self._bytes + size > BYTES_MAX
@@ -107,9 +109,9 @@ class Stage:
         if then is not None and staged:
             self._keep(waiting.request.organisation_id, then)
         elif staged:
-            followed = _Followed(len(self.decided), events, staged)
+            followed = _Followed(len(self.decided), answered.events, staged)
             self._to_happen.setdefault(waiting.request.organisation_id, []).append(followed)
-        self.decided.append(Decided(waiting, reply))
+        self.decided.append(Decided(waiting, answered.reply))
         self.staged.extend(staged)
         self._bytes += size
         self.holds_together = self.holds_together or len(staged) > 1
@@ -207,11 +209,11 @@ class Stage:
 
         An organisation that is new is the one that its first event makes.
         """
-        for place, events, staged in self._to_happen.pop(organisation_id):
-            now = _evolved(organisation, staged)
-            waiting, reply = self.decided[place]
-            if isinstance(reply, Accepted) and (advice := advise(now, events)):
-                self.decided[place] = Decided(waiting, replace(reply, warnings=advice))
+        for followed in self._to_happen.pop(organisation_id):
+            now = _evolved(organisation, followed.staged)
+            waiting, reply = self.decided[followed.place]
+            if isinstance(reply, Accepted) and (advice := advise(now, followed.events)):
+                self.decided[followed.place] = Decided(waiting, replace(reply, warnings=advice))
             organisation = now
         return now
 
