@@ -168,7 +168,7 @@ def empty_database(kind: str, place: Path, clusters: Mapping[str, Cluster]) -> I
         server = clusters[release]
     except NotInstalled as error:
         # In the gate nothing may be missing; elsewhere the rest is tested all the same.
-        if "CI" in os.environ:
+        if "NOTHING_MAY_BE_MISSING" in os.environ:
             raise
         pytest.skip(str(error))
     address = server.new_database()

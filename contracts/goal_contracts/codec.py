@@ -1,22 +1,30 @@
 """From structs to bytes and back: events as CloudEvents 1.0 structured JSON, commands, replies.
 
 An event is read in two steps, the envelope first and the data by its type, so that a type nobody
-here knows becomes `Unrecognised` instead of an error. Stored bytes are never written again.
+here knows becomes `Unrecognised` instead of an error. Stored bytes are never written again; data of
+an older version is turned into today's as it is read (`upcasting`).
 """
 
+import inspect
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from decimal import Decimal
+from functools import cache
+from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from goal_contracts.commands import COMMANDS, Command
 from goal_contracts.events import EVENTS, Event
-from goal_contracts.fields import Id, Instant, Provenance
+from goal_contracts.fields import LINE, NUMBER, Id, Instant, Provenance
 from goal_contracts.replies import Reason, Refusal, Reply
+from goal_contracts.upcasting import UPCASTERS, upcast, version_of
 
 CONTENT_TYPE = "application/cloudevents+json"
 EVENT_BYTES_MAX = 61_440
+SCHEMA_BASE = "urn:goal-ledger:schema:"
+"""What the names of all schemas begin with: `dataschema`, and the `$id` of those published."""
 
 
 class Unrecognised(Struct, frozen=True):
@@ -62,22 +70,39 @@ class CloudEvent(Struct, Generic[Data], frozen=True, omit_defaults=True, gc=Fals
     """The envelope as it is on the wire: CloudEvents 1.0 attributes, our extensions, the data."""
 
     specversion: str
+    """The version of CloudEvents."""
     id: str
+    """The event's own id, a UUID that sorts by time."""
     source: str
+    """The organisation: /goals/ and its id."""
     type: str
+    """What happened, and the version of its data."""
     subject: str
+    """What it happened to: kind and id."""
     time: Instant
+    """When the ledger wrote it down."""
     datacontenttype: str
+    """How the data is written."""
     dataschema: str
+    """The name of the schema that the data follows."""
     actor: str
+    """Who did it: an opaque id."""
     commandid: str
+    """The command it followed from, by the id its sender chose."""
     knownat: Instant
+    """When it was known: for imported history the source's date, else the same as `time`."""
     effectiveat: Instant
+    """When it was true in the business."""
     data: Data
+    """What happened, in the words of the business."""
     onbehalfof: str | None = None
+    """Whom the actor acted for."""
     correlationid: str | None = None
+    """What the sender of the command ties together with it."""
     reason: str | None = None
+    """Why, in the words of who did it, if it is one line; the data has it in any case."""
     provenance: str | None = None
+    """Where an imported fact stands: file, row and digest."""
 
 
 class CommandMessage(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -89,14 +114,23 @@ class CommandMessage(Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """
 
     id: Id
+    """Chosen by the sender: the same command sent again under it gets the first answer."""
     type: str
+    """The name of the command."""
     data: Raw
+    """The command itself."""
     on_behalf_of: Id | None = None
+    """Whom the actor acts for."""
     correlation_id: Id | None = None
+    """What the sender ties together with it; the events carry it."""
     import_id: Id | None = None
+    """The running import it belongs to."""
     known_at: Instant | None = None
+    """When it was known, for imported history: it is judged as of then."""
     provenance: Provenance | None = None
+    """Where an imported fact stands: file, row and digest."""
     decided_on: int | None = None
+    """The position the sender had seen; the goal has changed since, it is refused (R29)."""
 
 
 class UndecodableEvent(ValueError):
@@ -107,13 +141,33 @@ _encoder = msgspec.json.Encoder()
 _envelope = msgspec.json.Decoder(CloudEvent[Raw])
 _message = msgspec.json.Decoder(CommandMessage)
 _reply = msgspec.json.Decoder(Reply)
-_events: dict[str, tuple[str, msgspec.json.Decoder[Event]]] = {
-    f"goals.{name}.v1": (name, msgspec.json.Decoder(kind)) for name, kind in EVENTS.items()
-}
+_VERSIONS: dict[str, int] = {name: version_of(name) for name in EVENTS}
 _commands: dict[str, msgspec.json.Decoder[Command]] = {
     name: msgspec.json.Decoder(kind) for name, kind in COMMANDS.items()
 }
 _SOURCE = "/goals/"
+
+
+def event_type(name: str, version: int) -> str:
+    """The type of an event in its envelope: goals.KeyResultRetargeted.v1."""
+    return f"goals.{name}.v{version}"
+
+
+def event_schema(name: str, version: int) -> str:
+    """The name of the schema of an event's data, which its envelope tells in `dataschema`."""
+    return f"{SCHEMA_BASE}{name}:v{version}"
+
+
+_TYPES: dict[str, tuple[str, str]] = {
+    name: (event_type(name, version), event_schema(name, version))
+    for name, version in _VERSIONS.items()
+}
+_decoders: dict[str, msgspec.json.Decoder[Event]] = {
+    name: msgspec.json.Decoder(kind) for name, kind in EVENTS.items()
+}
+_events: dict[str, msgspec.json.Decoder[Event]] = {
+    _TYPES[name][0]: decoder for name, decoder in _decoders.items()
+}
 
 
 def event_name(event: Event | Unrecognised) -> str:
@@ -125,17 +179,17 @@ def event_name(event: Event | Unrecognised) -> str:
 
 def encode_event(recorded: Recorded) -> bytes:
     """The bytes the stream stores."""
-    name = recorded.type
+    type_, schema = _TYPES[recorded.type]
     return _encoder.encode(
         CloudEvent(
             specversion="1.0",
             id=recorded.event_id,
             source=_SOURCE + recorded.organisation_id,
-            type=f"goals.{name}.v1",
+            type=type_,
             subject=f"{recorded.kind}/{recorded.goal_id}",
             time=recorded.recorded_at,
             datacontenttype="application/json",
-            dataschema=f"urn:goal-ledger:schema:{name}:v1",
+            dataschema=schema,
             actor=recorded.actor,
             commandid=recorded.command_id,
             knownat=recorded.known_at,
@@ -143,7 +197,7 @@ def encode_event(recorded: Recorded) -> bytes:
             data=recorded.event,
             onbehalfof=recorded.on_behalf_of,
             correlationid=recorded.correlation_id,
-            reason=recorded.reason,
+            reason=recorded.reason if LINE.match(recorded.reason or "") else None,
             provenance=recorded.provenance,
         )
     )
@@ -155,6 +209,7 @@ def decode_event(position: int, payload: bytes) -> Recorded:
         envelope = _envelope.decode(payload)
         known = _events.get(envelope.type)
         kind, _, goal_id = envelope.subject.partition("/")
+        event = known.decode(envelope.data) if known else _older_or_unrecognised(envelope)
         return Recorded(
             position=position,
             event_id=envelope.id,
@@ -166,17 +221,29 @@ def decode_event(position: int, payload: bytes) -> Recorded:
             effective_at=envelope.effectiveat,
             actor=envelope.actor,
             command_id=envelope.commandid,
-            event=known[1].decode(envelope.data)
-            if known
-            else Unrecognised(type=envelope.type, data=envelope.data.copy()),
+            event=event,
             on_behalf_of=envelope.onbehalfof,
             correlation_id=envelope.correlationid,
-            reason=envelope.reason,
+            reason=envelope.reason or _reason_of_lines(event),
             provenance=envelope.provenance,
         )
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, LookupError) as error:
         message = f"the event at position {position} cannot be read: {error}"
         raise UndecodableEvent(message) from error
+
+
+def _reason_of_lines(event: Event | Unrecognised) -> str | None:
+    """A reason of several lines, which no CloudEvents attribute has; the data has it alone."""
+    reason: str | None = getattr(event, "reason", None)
+    return None if reason is None or LINE.match(reason) else reason
+
+
+def _older_or_unrecognised(envelope: CloudEvent[Raw]) -> Event | Unrecognised:
+    name, _, version = envelope.type.removeprefix("goals.").rpartition(".v")
+    if name in _decoders and version.isdecimal() and (name, int(version)) in UPCASTERS:
+        data = upcast(name, int(version), msgspec.json.decode(envelope.data, type=dict[str, Any]))
+        return _decoders[name].decode(_encoder.encode(data))
+    return Unrecognised(type=envelope.type, data=envelope.data.copy())
 
 
 def encode(message: Any) -> bytes:  # noqa: ANN401  # any struct of the contracts
@@ -232,11 +299,100 @@ def decode_command(message: CommandMessage) -> Command:
             accepted="a command of the contracts, such as CheckIn",
         )
     try:
-        return decoder.decode(message.data)
+        command = decoder.decode(message.data)
+        if _looked_into(type(command)).any:
+            overlooked = _overlooked(command, msgspec.json.decode(message.data))
+            if overlooked is not None:
+                raise msgspec.ValidationError(f"{overlooked[1]} - at `${overlooked[0]}`")
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Refusal(
             Reason.MALFORMED, f"{message.type} cannot be read: {error}", seen=message.type
         ) from error
+    return command
+
+
+class _LookedInto(NamedTuple):
+    """What of a struct is looked at once more; `known` is empty where its decoder does it."""
+
+    decimals: tuple[str, ...]
+    inner: tuple[str, ...]
+    known: frozenset[str]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.decimals or self.inner)
+
+
+def _overlooked(value: Struct, written: dict[str, Any]) -> tuple[str, str] | None:
+    """Where something stands that the decoder takes without a word, and what; None, nowhere.
+
+    That is a decimal in other digits than 0 to 9, or with spaces or underscores in it, and a field
+    nobody knows inside what commands have in common with events, which stay open for later fields.
+    """
+    decimals, inner, known = _looked_into(type(value))
+    if known and not written.keys() <= known:
+        return "", f"Object contains unknown field `{min(written.keys() - known)}`"
+    for name in decimals:
+        if not _is_plain(getattr(value, name), written.get(name)):
+            return f".{name}", "Expected a decimal in digits 0 to 9"
+    for name in inner:
+        each = getattr(value, name)
+        found = _overlooked_within(each, written[name]) if each and name in written else None
+        if found is not None:
+            return f".{name}{found[0]}", found[1]
+    return None
+
+
+def _overlooked_within(value: object, written: Any) -> tuple[str, str] | None:  # noqa: ANN401  # JSON
+    if isinstance(value, Struct):
+        return _overlooked(value, written)
+    if isinstance(value, tuple):
+        for index, (item, each) in enumerate(zip(value, written, strict=True)):
+            found = _overlooked_within(item, each)
+            if found is not None:
+                return f"[{index}]{found[0]}", found[1]
+    elif not _is_plain(value, written):
+        return "", "Expected a decimal in digits 0 to 9"
+    return None
+
+
+def _is_plain(value: object, written: object) -> bool:
+    """Whether a decimal is written as it should be; what is no finite number is refused as such."""
+    return (
+        not isinstance(written, str)
+        or NUMBER.match(written) is not None
+        or not (isinstance(value, Decimal) and value.is_finite())
+    )
+
+
+@cache
+def _looked_into(kind: type[Struct]) -> _LookedInto:
+    hints = get_type_hints(kind)
+    names = kind.__struct_fields__
+    decimals = [name for name in names if hints[name] in {Decimal, Decimal | None}]
+    config = kind.__struct_config__
+    return _LookedInto(
+        decimals=tuple(decimals),
+        inner=tuple(
+            name for name in names if name not in decimals and any(map(_holds, _parts(hints[name])))
+        ),
+        known=frozenset()
+        if config.forbid_unknown_fields
+        else frozenset({*kind.__struct_encode_fields__, config.tag_field or ""}),
+    )
+
+
+def _holds(part: object) -> bool:
+    return inspect.isclass(part) and issubclass(part, Decimal | Struct)
+
+
+def _parts(hint: object) -> Iterator[object]:
+    """What a field's value may be made of, however deep."""
+    inner = get_args(hint)
+    if not inner:
+        yield hint
+    for each in inner:
+        yield from _parts(each)
 
 
 def decode_reply(payload: bytes) -> Reply:

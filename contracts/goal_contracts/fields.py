@@ -1,7 +1,7 @@
-"""The kinds of field that messages are made of, each with its stated limit.
+r"""The kinds of field that messages are made of, each with its stated limit.
 
-Patterns mean the same to Python and to JSON Schema: digits are named one by one, and as `$` lets a
-newline pass in Python, none may follow.
+Patterns mean the same to Python and to JSON Schema: digits are named one by one, characters by
+`\x`, which every dialect knows, and as `$` lets a newline pass in Python, none may follow.
 """
 
 import re
@@ -13,11 +13,15 @@ from msgspec import Meta
 
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NUMBER_PATTERN = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$(?!\n)"
+"""A decimal as text. Python itself takes the digits of any script, spaces and underscores, too."""
+NUMBER = re.compile(NUMBER_PATTERN)
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Chosen by the caller.")]
-LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]*$(?!\n)"
+LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$(?!\n)"
 """No control characters: what one line shows is what it says."""
-TEXT_PATTERN = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+LINE = re.compile(LINE_PATTERN)
+TEXT_PATTERN = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
 """Newlines and tabs are the only control characters."""
 
 Title = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=LINE_PATTERN)]

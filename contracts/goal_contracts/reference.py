@@ -6,22 +6,21 @@
 What is said of each is its own docstring, read from the source; examples are those of `examples`.
 """
 
-import ast
 import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 from typing import Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
-from goal_contracts import codec, commands, events, examples, policy, replies
+from goal_contracts import codec, commands, events, examples
 from goal_contracts.policy import Policy, ReadingGrace
 from goal_contracts.replies import RULES, Reason
+from goal_contracts.schema import said_below
 
 BEGIN: Final = "<!-- reference: python -m goal_contracts.reference README.md -->"
 END: Final = "<!-- end of the reference -->"
@@ -156,29 +155,6 @@ def placed(readme: str) -> str:
     return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{after}"
 
 
-def said_below(module: ModuleType, name: str) -> dict[str, str]:
-    """The fields of a class, each with the docstring that stands below it, on one line."""
-    body = next(
-        node.body
-        for node in ast.parse(inspect.getsource(module)).body
-        if isinstance(node, ast.ClassDef) and node.name == name
-    )
-    said: dict[str, str] = {}
-    field = ""
-    for node in body:
-        match node:
-            case (
-                ast.AnnAssign(target=ast.Name(id=field)) | ast.Assign(targets=[ast.Name(id=field)])
-            ):
-                pass
-            case ast.Expr(value=ast.Constant(value=str(text))) if field:
-                said[field] = _on_one_line(text)
-                field = ""
-            case _:
-                field = ""
-    return said
-
-
 def _commands() -> Iterator[str]:
     yield "### Commands"
     yield ""
@@ -222,7 +198,7 @@ def _reasons() -> Iterator[str]:
     yield ""
     yield "| reason | rule | what it means | what would be accepted | example of what is refused |"
     yield "| --- | --- | --- | --- | --- |"
-    said = said_below(replies, Reason.__name__)
+    said = said_below(Reason)
     for reason in Reason:
         meaning, accepted, example = _parts(said.get(reason.name, ""), reason)
         yield f"| `{reason}` | {RULES.get(reason, '')} | {meaning} | {accepted} | {example} |"
@@ -235,7 +211,7 @@ def _settings() -> Iterator[str]:
     yield ""
     yield "| setting | rule | what it says | accepted | default | example |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    said = said_below(policy, Policy.__name__)
+    said = said_below(Policy)
     default = Policy()
     for field in msgspec.structs.fields(Policy):
         rule, _, text = said.get(field.name, "").removesuffix(".").partition(": ")

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import click
 import msgspec
-from goal_contracts import codec, policy, reference
+from goal_contracts import codec, reference
 from goal_contracts.commands import ChangePolicy
 from goal_contracts.policy import Policy
 from goal_contracts.queries import AsOf, Goals
 from goal_contracts.replies import Accepted, Refused
+from goal_contracts.schema import said_below
 from msgspec import Struct
 from rich.console import RenderableType
 from rich.text import Text
@@ -148,7 +149,7 @@ def changed(was: Policy, changes: Sequence[str]) -> Policy:
 
 def settings_of(of: Policy) -> list[Setting]:
     """Every setting, in the order of the contracts."""
-    default, said = Policy(), reference.said_below(policy, Policy.__name__)
+    default, said = Policy(), said_below(Policy)
     found = []
     for name in Policy.__struct_fields__:
         rule, _, says = said[name].replace("None,", "none,").partition(": ")

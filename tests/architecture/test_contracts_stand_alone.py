@@ -74,6 +74,35 @@ def test_its_types_are_published(bare_python: Path) -> None:
     assert printed == "True\n"
 
 
+def test_the_published_documents_are_there_as_they_are_committed(bare_python: Path) -> None:
+    show = "import sys; from goal_contracts.documents import served; "
+    for path in ("asyncapi.json", "schemas/index.json", "schemas/events/CheckedIn.v1.json"):
+        shown = run(
+            bare_python,
+            "-I",
+            "-X",
+            "utf8",
+            "-c",
+            f"{show}print(served({path!r})[0].decode(), end='')",
+        )
+        assert shown == (TOP / "contracts" / path).read_text("utf-8")
+    page = run(bare_python, "-I", "-X", "utf8", "-c", f"{show}print(served('')[0].decode())")
+    assert page.startswith("<!doctype html>")
+
+
+def test_every_schema_is_there(bare_python: Path) -> None:
+    count = "sum(served(f'schemas/{each.path}') is not None for each in messages())"
+    counted = run(
+        bare_python,
+        "-I",
+        "-c",
+        "from goal_contracts.documents import served; "
+        f"from goal_contracts.messages import messages; print({count}, len(list(messages())))",
+    )
+    served, published = counted.split()
+    assert served == published
+
+
 @pytest.fixture(scope="module")
 def subscribing_python(bare_python: Path) -> Path:
     """The same with what the extra `client` asks for."""

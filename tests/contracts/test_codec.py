@@ -1,6 +1,7 @@
 """Bytes and structs: what is written comes back, and what cannot be read says so."""
 
 import json
+import re
 from decimal import Decimal
 
 import msgspec
@@ -59,6 +60,17 @@ def test_an_event_is_a_cloudevent_with_its_facts_in_the_payload() -> None:
     assert all(name.isalnum() and name == name.lower() for name in envelope)
 
 
+def test_a_reason_of_several_lines_stands_in_the_data_alone() -> None:
+    """CloudEvents 1.0, section 3.1: a String has no control characters."""
+    event = events.ObjectiveDropped("o", reason="overtaken\nby the merger")
+    payload = codec.encode_event(examples.recorded(event))
+    assert "reason" not in json.loads(payload)
+    assert codec.decode_event(1, payload).reason == "overtaken\nby the merger"
+    # Before, it was written all the same.
+    stored = payload.replace(b'"data":', b'"reason":"overtaken\\nby the merger","data":')
+    assert codec.decode_event(1, stored) == codec.decode_event(1, payload)
+
+
 def test_a_policy_is_stored_in_full_so_that_a_new_default_repaints_nothing() -> None:
     pinned = json.loads(examples.EVENT_EXAMPLES["CycleActivated"])["data"]["policy"]
     assert set(pinned) == {field.name for field in msgspec.structs.fields(Policy)}
@@ -85,6 +97,85 @@ def test_an_optional_field_of_a_later_release_does_not_disturb_a_reader() -> Non
 def test_a_broken_event_is_named_by_its_position(broken: bytes) -> None:
     with pytest.raises(codec.UndecodableEvent, match="position 41"):
         codec.decode_event(41, broken)
+
+
+@pytest.mark.parametrize("written", ["99.1", "-5", "+0.5", ".5", "5.", "1e3", "1E-3"])
+def test_a_number_is_written_in_digits(written: str) -> None:
+    assert checked_in(f'"{written}"') == Decimal(written)
+
+
+@pytest.mark.parametrize("written", ["99.1", "-5", "1e3"])
+def test_a_number_may_be_one_of_json(written: str) -> None:
+    assert checked_in(written) == Decimal(written)
+
+
+@pytest.mark.parametrize(
+    "written", ["٩٩", "९", "１２", "1_000", " 1", "1\\n", "\\u0661", "1,5", ""]
+)
+def test_other_digits_than_0_to_9_and_what_stands_between_them_are_malformed(written: str) -> None:
+    with pytest.raises(Refusal, match=r"Expected.*decimal|Invalid decimal") as refusal:
+        checked_in(f'"{written}"')
+    assert refusal.value.reason is Reason.MALFORMED
+
+
+def checked_in(value: str) -> Decimal | None:
+    """The value of a check-in, as it is written on the wire."""
+    payload = f"""{{"id":"c","type":"CheckIn",
+        "data":{{"key_result_id":"k","check_in_id":"c","value":{value}}}}}"""
+    command = codec.decode_command(codec.decode_message(payload.encode()))
+    assert isinstance(command, commands.CheckIn)
+    return command.value
+
+
+@pytest.mark.parametrize(
+    ("command", "data", "where"),
+    [
+        ("ReweightKeyResult", {"key_result_id": "k", "weight": "٩"}, "$.weight"),
+        (
+            "RetargetKeyResult",
+            {"key_result_id": "k", "measure": {"kind": "maintain", "unit": "%", "upper": "٩"}},
+            "$.measure.upper",
+        ),
+        ("ChangePolicy", {"policy": {"bands": ["0.4", "0._7"]}}, "$.policy.bands[1]"),
+        (
+            "RecordReadings",
+            {
+                "readings": [
+                    {"kpi_id": "k", "period": "2025-07-01/2025-07-31", "value": value}
+                    for value in ("1", "٩")
+                ]
+            },
+            "$.readings[1].value",
+        ),
+        (
+            "RetargetKeyResult",
+            {"key_result_id": "k", "measure": {"kind": "milestone", "of": 3}},
+            "unknown field `of` - at `$.measure`",
+        ),
+        (
+            "CarryOverObjective",
+            {
+                "objective_id": "o",
+                "carried_to": "p",
+                "cycle_id": "q",
+                "key_results": [{"key_result_id": "k", "carried_to": "l", "weight": "2"}],
+            },
+            "unknown field `weight` - at `$.key_results[0]`",
+        ),
+        (
+            "OpenOrganisation",
+            {"name": "Acme", "policy": {"parent": "one"}},
+            "unknown field `parent`",
+        ),
+    ],
+)
+def test_nothing_is_overlooked_however_deep_it_stands_in_a_command(
+    command: str, data: object, where: str
+) -> None:
+    payload = msgspec.json.encode({"id": "c", "type": command, "data": data})
+    with pytest.raises(Refusal, match=re.escape(where)) as refusal:
+        codec.decode_command(codec.decode_message(payload))
+    assert refusal.value.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize(

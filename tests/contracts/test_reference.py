@@ -5,10 +5,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from goal_contracts import codec, commands, events, policy, reference, replies
+from goal_contracts import codec, commands, events, reference, replies
 from goal_contracts.commands import OpenOrganisation
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Reason, Refused
+from goal_contracts.schema import said_below
 
 from services.cli import sample
 from tests.cli.in_process_ledger import InProcessLedger
@@ -37,8 +38,8 @@ def test_every_command_event_reason_and_setting_has_its_place_with_an_example() 
 
 
 def test_every_reason_and_setting_says_below_it_what_it_is() -> None:
-    assert set(reference.said_below(replies, "Reason")) == {reason.name for reason in Reason}
-    said = reference.said_below(policy, "Policy")
+    assert set(said_below(Reason)) == {reason.name for reason in Reason}
+    said = said_below(Policy)
     assert set(said) == set(Policy.__struct_fields__)
     assert all(re.match(r"(R\d+|Measures): ", text) for text in said.values())
 

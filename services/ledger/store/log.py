@@ -24,6 +24,7 @@ from typing import ClassVar, Final, NamedTuple, TypedDict
 import msgspec
 import nats
 import nats.errors
+from goal_contracts import codec
 from goal_contracts.client.stream import (
     USUAL_PACE,
     ApiAnswer,
@@ -56,6 +57,8 @@ SETTLE_PAUSE_FIRST_S: Final = 0.05
 SETTLE_PAUSE_MAX_S: Final = 2.0
 GET_AT_ONCE_MAX: Final = 64
 
+# By it a subscriber knows the payload for a whole CloudEvent, and not for the data of one.
+CONTENT_TYPE: Final = "content-type"
 VERSION: Final = "Goal-Version"
 EXPECTED_LAST: Final = "Nats-Expected-Last-Sequence"
 BATCH_ID: Final = "Nats-Batch-Id"
@@ -330,7 +333,10 @@ class Sent:
         batch_id = self.reply_to.rpartition(".")[2]
         try:
             for number, event in enumerate(events, start=1):
-                headers: dict[str, object] = {VERSION: event.version}
+                headers: dict[str, object] = {
+                    CONTENT_TYPE: codec.CONTENT_TYPE,
+                    VERSION: event.version,
+                }
                 if number == 1:
                     headers[EXPECTED_LAST] = self._last
                 is_last = number == len(events)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from faststream.nats import JStream, NatsBroker, PullSub
-from goal_contracts import subjects
+from goal_contracts import asyncapi, codec, subjects
 from goal_contracts.client.stream import ApiAnswer, StreamInfo, api_request, stream_info
 from nats.aio.client import Client
 
@@ -190,7 +190,10 @@ async def test_the_live_tail_carries_what_was_stored_and_nothing_else(nats_url: 
             b"event 3",
             b"event 4",
         ]
-        assert [(message.headers or {})["Nats-Sequence"] for message in live] == list("1234")
+        headers = [message.headers or {} for message in live]
+        assert [each["Nats-Sequence"] for each in headers] == list("1234")
+        assert {each["content-type"] for each in headers} == {codec.CONTENT_TYPE}
+        assert all(set(asyncapi.HEADERS["properties"]) <= set(each) for each in headers)
 
 
 async def test_faststream_subscribing_to_the_stream_leaves_its_settings_alone(

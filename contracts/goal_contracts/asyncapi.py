@@ -1,0 +1,294 @@
+"""The AsyncAPI 3.0 document: every subject, who sends and who answers there, and what is on it.
+
+From the ledger's side: it receives commands and questions and replies to them, and sends events.
+Its schemas are those of `messages`, with one set of definitions for what we write and one, closed,
+for what others write.
+"""
+
+import re
+from typing import Any, Final, get_args
+
+from goal_contracts import __version__, codec, subjects
+from goal_contracts.fields import Kind
+from goal_contracts.messages import (
+    GOAL_KINDS,
+    Family,
+    Message,
+    answer_to,
+    is_written_by_others,
+    messages,
+    payload,
+)
+from goal_contracts.schema import Schema, SchemaWalk
+
+Part = dict[str, Any]
+JSON: Final = "application/json"
+
+STREAM: Final[Part] = {
+    "name": subjects.STREAM,
+    "subjects": [subjects.LEDGER],
+    "retention": "limits",
+    "storage": "file",
+    "discard": "new",
+    "max_msgs": -1,
+    "max_bytes": -1,
+    "max_age": 0,
+    "max_msg_size": codec.EVENT_BYTES_MAX,
+    "deny_delete": True,
+    "deny_purge": True,
+    "allow_direct": True,
+    "republish": {"src": subjects.LEDGER, "dest": subjects.EVENTS},
+}
+"""What a reader may rely on of the stream, in the server's own words; it is never trimmed."""
+
+_CONSUMERS: Final[Part] = {
+    "api_prefix": subjects.IMPORTED_API,
+    "name": "one that the server's settings name for the user",
+    "config": {
+        "filter_subject": subjects.LEDGER.removesuffix(">") + "{organisation}.>",
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": "the position after the last one kept; 1, from the beginning",
+        "ack_policy": "none, where the position is kept with what is derived; else explicit",
+    },
+    "kind": "pull",
+    "position": "the stream sequence of a message",
+    "delivery": "in order, at least once: whoever keeps the position can pass over what it has",
+    "gaps": "positions between two events of an organisation belong to others; the stream itself"
+    " leaves none out",
+}
+
+_SECURITY: Final[Part] = {
+    "nkey": {
+        "type": "asymmetricEncryption",
+        "description": "An nkey (Ed25519) of NATS: the seed stays with the client, the public key "
+        "is in the server's settings, which make the actor of a command true and keep "
+        "organisations apart. Replies come to inboxes below `_INBOX_` and the public key: tell "
+        "the client's library that prefix.",
+    },
+}
+
+_TRAITS: Final[Part] = {
+    "event": {
+        "contentType": codec.CONTENT_TYPE,
+        "correlationId": {
+            "description": "What the sender of the command ties together with it, if anything.",
+            "location": "$message.payload#/correlationid",
+        },
+        "tags": [{"name": "event"}],
+    },
+    "command": {
+        "contentType": JSON,
+        "correlationId": {
+            "description": "The command's own id; the events and the reply carry it.",
+            "location": "$message.payload#/id",
+        },
+        "tags": [{"name": "command"}],
+    },
+    "query": {"contentType": JSON, "tags": [{"name": "query"}]},
+    "reply": {"contentType": JSON, "tags": [{"name": "reply"}]},
+}
+"""What all messages of a family have in common."""
+
+HEADERS: Final[Part] = {
+    "type": "object",
+    "description": "The content type, and in the live tail what the server says of the stored one.",
+    "properties": {
+        "content-type": {"const": codec.CONTENT_TYPE},
+        "Nats-Stream": {"type": "string", "description": "The stream it is stored in."},
+        "Nats-Subject": {"type": "string", "description": "The subject it is stored under."},
+        "Nats-Sequence": {
+            "type": "string",
+            "pattern": "^[1-9][0-9]*$",
+            "description": "Its position: the stream sequence.",
+        },
+        "Nats-Last-Sequence": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "The position of the one before it under the same subject; 0, none.",
+        },
+        "Nats-Time-Stamp": {"type": "string", "description": "When the server stored it."},
+    },
+}
+
+_PARAMETERS: Final[Part] = {
+    "organisation": {"description": "The organisation's id.", "examples": ["acme"]},
+    "actor": {"description": "Who asks: each only under its own id.", "examples": ["u-17"]},
+    "kind": {"description": "The kind of thing it happened to.", "enum": list(get_args(Kind))},
+    "id": {"description": "The thing's id.", "examples": ["kr-uptime"]},
+    "event": {"description": "The event's name.", "examples": ["KeyResultRetargeted"]},
+}
+
+_DESCRIPTION: Final = """\
+Goals and indicators as a ledger: every change is one immutable event.
+
+Ask for a change on a command's subject, and the reply says whether it is accepted, with the
+position of its last event, or refused, with the reason. Events are stored in a JetStream stream and
+sent on once they are. Questions are answered from views that follow the stream.
+
+A published event is frozen: an optional field may be added to it, so leave aside what you do not
+know; anything else is a new version of its type. A field left out has its default. Numbers of
+record are decimals, written as text.
+"""
+
+
+def document() -> Part:
+    """The whole document."""
+    ours = SchemaWalk("#/components/schemas/{}".format, closed=False)
+    theirs = SchemaWalk("#/components/schemas/asked.{}".format, closed=True)
+    all_messages = tuple(messages())
+    described = {
+        key(message): _message(message, theirs if is_written_by_others(message) else ours)
+        for message in all_messages
+    }
+    asked = {f"asked.{name}": schema for name, schema in theirs.definitions.items()}
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:goal-ledger",
+        "info": _info(),
+        "defaultContentType": JSON,
+        "servers": {"nats": _server()},
+        "channels": _channels(all_messages),
+        "operations": _operations(all_messages),
+        "components": {
+            "messages": described,
+            "messageTraits": _TRAITS,
+            "schemas": dict(sorted((ours.definitions | asked).items())),
+            "securitySchemes": _SECURITY,
+        },
+    }
+
+
+def key(message: Message) -> str:
+    """The name of a message in the document: of its kind, as an event and a reply may share one."""
+    return f"{message.family}.{message.name}"
+
+
+def _info() -> Part:
+    return {
+        "title": "Goal Ledger",
+        "version": __version__,
+        "description": _DESCRIPTION,
+        "contact": {"name": "Goal Ledger"},
+        "license": {
+            "name": "Apache-2.0",
+            "url": "https://www.apache.org/licenses/LICENSE-2.0",
+        },
+        "tags": [{"name": name} for name in _TRAITS],
+    }
+
+
+def _server() -> Part:
+    return {
+        "host": "{host}:{port}",
+        "protocol": "nats",
+        "description": "The NATS server, or any of a cluster, with JetStream.",
+        "variables": {
+            "host": {"default": "localhost", "description": "Where the server is."},
+            "port": {"default": "4222", "description": "Where it takes clients."},
+        },
+        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY],
+    }
+
+
+def _message(message: Message, walk: SchemaWalk) -> Part:
+    body: Schema = payload(message, walk)
+    described: Part = {
+        "name": message.name,
+        "title": message.name,
+        "summary": message.said.partition("\n\n")[0],
+        "payload": body,
+        "examples": [{"name": message.name, "payload": message.example_value}],
+        "traits": [{"$ref": f"#/components/messageTraits/{message.family}"}],
+        "x-json-schema": f"schemas/{message.path}",
+    }
+    return described | ({"headers": HEADERS} if message.family == "event" else {})
+
+
+def _named(message: Message) -> Part:
+    return {message.name: {"$ref": f"#/components/messages/{key(message)}"}}
+
+
+def _of(all_messages: tuple[Message, ...], family: Family) -> Part:
+    named: Part = {}
+    for message in all_messages:
+        if message.family == family:
+            named |= _named(message)
+    return named
+
+
+def _channels(all_messages: tuple[Message, ...]) -> Part:
+    replies = _of(all_messages, "reply")
+    channels: Part = {
+        "ledger": {
+            "address": subjects.ledger("{organisation}", "{kind}", "{id}", "{event}"),
+            "title": "What is stored",
+            "description": f"The stream {subjects.STREAM}. Only the ledger may publish here.",
+            "parameters": {
+                name: _PARAMETERS[name] for name in ("organisation", "kind", "id", "event")
+            },
+            "messages": _of(all_messages, "event"),
+            "x-jetstream": {"stream": STREAM, "consumers": _CONSUMERS},
+        },
+        "reply": {
+            "address": None,
+            "title": "The reply to a request",
+            "description": "The inbox that the client names when it asks, as NATS does it.",
+            "messages": replies,
+        },
+    }
+    for message in all_messages:
+        if message.family != "reply":
+            channels[key(message)] = _channel(message)
+    return channels
+
+
+def _channel(message: Message) -> Part:
+    parameters = {name: _PARAMETERS[name] for name in re.findall(r"{(\w+)}", message.subject)}
+    if "kind" in parameters:
+        parameters["kind"] = {**parameters["kind"], "enum": list(GOAL_KINDS)}
+    return {
+        "address": message.subject,
+        "title": message.name,
+        "description": message.said,
+        "parameters": parameters,
+        "messages": _named(message),
+    }
+
+
+def _operations(all_messages: tuple[Message, ...]) -> Part:
+    operations: Part = {
+        "record": {
+            "action": "send",
+            "channel": {"$ref": "#/channels/ledger"},
+            "title": "Record what happened",
+            "summary": "The one append that makes it true; all of a command's events, or none.",
+        }
+    }
+    for message in all_messages:
+        if message.family != "reply":
+            operations[key(message)] = _operation(message)
+    return operations
+
+
+def _operation(message: Message) -> Part:
+    channel = f"#/channels/{key(message)}"
+    operation: Part = {
+        "action": "send" if message.family == "event" else "receive",
+        "channel": {"$ref": channel},
+        "title": message.name,
+        "summary": message.said.partition("\n\n")[0],
+        "tags": [{"name": message.family}],
+        "messages": [{"$ref": f"{channel}/messages/{message.name}"}],
+    }
+    if message.family == "command":
+        operation["reply"] = _reply("Accepted", "Refused")
+    if message.family == "query":
+        operation["reply"] = _reply(answer_to(message.name), "QueryRefused")
+    return operation
+
+
+def _reply(*names: str) -> Part:
+    return {
+        "channel": {"$ref": "#/channels/reply"},
+        "messages": [{"$ref": f"#/channels/reply/messages/{name}"} for name in names],
+    }
