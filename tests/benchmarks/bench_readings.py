@@ -32,7 +32,7 @@ from tests.benchmarks.company import (
     bulks_of_readings,
 )
 from tests.benchmarks.passes import Contender, Pace, Pass, closed_loops, in_turn, per_s, ratio
-from tests.benchmarks.results import Part, at_least, rows
+from tests.benchmarks.results import Check, Part, at_least, rows
 from tests.benchmarks.workplace import Workplace
 
 NAME: Final = "readings"
@@ -85,13 +85,15 @@ def run(work: Workplace) -> Part:
         program = Program(server.url, work.place / "files", work.sizes.imported_readings)
         contenders: list[Contender] = [raw, ours, program, raw_in_turn, ours_in_turn]
         measured = in_turn(contenders, [1], work.sizes.pace, work.say)
+
+    def compared(above: Contender, below: Contender) -> tuple[str, float]:
+        both = measured[above.name, 1], measured[below.name, 1]
+        return f"{above.name} / {below.name}", ratio(*both, per_s)
+
     checks = [
-        at_least(
-            f"{above.name} / {below.name}",
-            ratio(measured[above.name, 1], measured[below.name, 1], per_s),
-            0.5,
-        )
-        for above, below in ((ours, raw), (ours_in_turn, raw_in_turn), (program, raw))
+        at_least(*compared(ours, raw), 0.5),
+        at_least(*compared(program, raw), 0.5),
+        Check(*compared(ours_in_turn, raw_in_turn)),
     ]
     notes = [f"{BATCH_EVENTS_MAX:,} to a command or batch; {program.readings:,} to a file"]
     return Part(NAME, "readings in bulk", "events", rows(measured), checks, notes)
