@@ -21,6 +21,7 @@ from services.cli.policy import change as policy_set
 from services.cli.policy import show as policy_show
 from services.cli.readings import readings
 from services.cli.rebuild import rebuild
+from services.cli.relay import relay
 from services.cli.replay import replay
 from services.cli.report import report
 from services.cli.service import ledger, projections
@@ -95,6 +96,7 @@ for subcommand in (
     export,
     ledger,
     projections,
+    relay,
     nats_users,
     rebuild,
 ):

@@ -105,7 +105,7 @@ def ledger(
         )
         await app.run(msgspec.structs.replace(usual, stream=stream), announce_ready)
 
-    _serve("ledger", server, nkey, wait_s, run)
+    serve("ledger", server, nkey, wait_s, run)
 
 
 @click.command(
@@ -134,7 +134,7 @@ def projections(
 
     address = database or settings.embedded_database(data)
     wanted = app.Settings(server_url=server, database=address, nkey=nkey)
-    _serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
+    serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
 
 
 async def _monitor_address(place: str, wait_s: float) -> str:
@@ -160,7 +160,7 @@ def _address_in_ports_file(directory: Path) -> str | None:
     return None
 
 
-def _serve(
+def serve(
     name: str, url: str, nkey: Path | None, wait_s: float, run: Callable[[], Awaitable[None]]
 ) -> None:
     logs.configure()

@@ -5,7 +5,7 @@ import pytest
 from tests.cli.help_texts import FOLDER, commands, file_of, help_of
 
 PATHS = list(commands())
-GROUPS = {(), ("import",), ("export",), ("policy",), ("nats-users",)}
+GROUPS = {(), ("import",), ("export",), ("policy",), ("nats-users",), ("relay",)}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
