@@ -32,7 +32,13 @@ class System:
     @property
     def url(self) -> str:
         """Where the nats-server is."""
-        return str(json.loads((self.data / "server.json").read_bytes())["url"])
+        return str(self.where["url"])
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What `up` says of itself: also the addresses of `questions` and `commands`."""
+        found: dict[str, Any] = json.loads((self.data / "server.json").read_bytes())
+        return found
 
     async def connect(self, connect_wait_s: float = CONNECT_WAIT_S) -> Client:
         """A connection as whoever runs it has."""

@@ -25,7 +25,7 @@ def served(path: str, place: str = PLACE) -> Served | None:
     """
     path = path.strip("/")
     if not path:
-        return Served(_page(place), "text/html; charset=utf-8")
+        return Served(_page(place), "text/html")
     media_type = _media_types().get(path)
     if media_type is None:
         return None

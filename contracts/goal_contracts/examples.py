@@ -407,6 +407,7 @@ _QUERIES: tuple[queries.Query, ...] = (
     queries.CycleReport(cycle="2025-Q3"),
     queries.ExportView(view="reading"),
     queries.Position(at_least=1234),
+    queries.WeeklyDigest(week="2025-W33", unit="platform"),
 )
 
 _REFLECTS = queries.Reflects(position=1234, as_of=NOW, known_at=NOW)
@@ -568,6 +569,50 @@ _ANSWERS: tuple[queries.Answer, ...] = (
     queries.ViewPage(position=1234, rows=(msgspec.Raw(b'{"kpi_id":"uptime"}'),)),
     queries.ViewPosition(position=1234, views=("goal_version", "reading")),
     queries.QueryRefused(reason="not_found", message="there is no KPI latency in acme"),
+    queries.Digest(
+        reflects=_REFLECTS,
+        week="2025-W33",
+        start_on=date(2025, 8, 11),
+        end_on=date(2025, 8, 17),
+        organisation="Acme",
+        zone="Europe/Berlin",
+        changes=(
+            queries.WeekChange(
+                position=1201,
+                at=NOW,
+                actor="u-17",
+                event="KeyResultReassigned",
+                goal="key_result/kr-uptime",
+                title="Uptime of the public API",
+                fields=(
+                    queries.ChangedField("owner", msgspec.Raw(b'"u-9"'), msgspec.Raw(b'"u-17"')),
+                ),
+            ),
+        ),
+        check_ins=(
+            queries.WeekCheckIn(
+                position=1202,
+                at=NOW,
+                effective_at=NOW,
+                actor="u-17",
+                key_result_id="kr-uptime",
+                objective_id="o-reliable",
+                title="Uptime of the public API",
+                measure=UPTIME,
+                event="recorded",
+                value=Decimal("99.1"),
+                status="at_risk",
+            ),
+        ),
+        kpis=(queries.KpiMoved(_KPI, health_was="warning"),),
+        said=(
+            queries.Said(
+                "2025-Q2",
+                "Second quarter 2025",
+                queries.RetrospectiveCard(actor="u-17", at=NOW, learned="Drop early"),
+            ),
+        ),
+    ),
 )
 
 

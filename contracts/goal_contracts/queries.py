@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
 
-from goal_contracts.events import KpiDefinition
+from goal_contracts.events import KpiBands, KpiDefinition
 from goal_contracts.fields import (
     CheckInTiming,
     CycleKind,
@@ -37,6 +37,13 @@ Moment = Annotated[
         pattern=r"^(@[1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
         r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?)$(?!\n)",
         description="A day, an instant, or a position @N.",
+    ),
+]
+Week = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-W(0[1-9]|[1-4][0-9]|5[0-3])$(?!\n)",
+        description="An ISO week, Monday to Sunday: 2025-W27.",
     ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=1_000)]
@@ -100,12 +107,14 @@ class CycleReport(Question, frozen=True):
     """What a cycle came to, for people to read.
 
     Without a moment a closed cycle is told as it stood when it was closed, and so never otherwise;
-    any other one as it stands.
+    any other one as it stands. Asked for it `by_week`, the way there comes with it: how far each
+    goal was at the end of each week, and the series of the KPIs of its units.
     """
 
     cycle: Id
     as_of: Moment | None = None
     known_at: Moment | None = None
+    by_week: bool = False
     cursor: Cursor | None = None
     limit: Limit = 300
 
@@ -122,7 +131,23 @@ class Position(Question, frozen=True):
     """How far the views have read the log, and what there is to export."""
 
 
-Query = AsOf | History | Readings | Replay | CycleReport | ExportView | Position
+class WeeklyDigest(Question, frozen=True):
+    """What a week brought, Monday to Sunday in the organisation's zone, for people to read.
+
+    A `week` that is over is told as it stood at its end, by what was known then unless `known_at`
+    says otherwise, and so never otherwise. With `as_of` it is the week of that moment up to it,
+    without either the week that runs. `unit` has it told of that unit and those below it.
+    """
+
+    week: Week | None = None
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    unit: Id | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 300
+
+
+Query = AsOf | History | Readings | Replay | CycleReport | ExportView | Position | WeeklyDigest
 QUERIES: dict[str, type[Query]] = {query.__name__: query for query in Query.__args__}
 
 
@@ -424,11 +449,58 @@ class LateChange(Struct, frozen=True, omit_defaults=True):
     measure: Measure | None = None
 
 
+class CoursePoint(Struct, frozen=True, omit_defaults=True):
+    """How far a goal was at the end of a week; before it was there, nothing but pending."""
+
+    progress: Decimal | None = None
+    value: Decimal | None = None
+    health: GoalHealth = "pending"
+
+
+class WeekEnd(Struct, frozen=True):
+    """The end of a week of a cycle: its last day and instant, and how far the cycle itself was.
+
+    Weeks are counted from the cycle's first day; the last one may be shorter.
+    """
+
+    day: date
+    at: datetime
+    expected_pace: Decimal
+
+
 class ReportedObjective(Struct, frozen=True, omit_defaults=True):
-    """An objective with its key results, those dropped too."""
+    """An objective with its key results, those dropped too.
+
+    A course has a point for each of the report's weeks; those of the key results are in their
+    order.
+    """
 
     objective: ObjectiveCard
     key_results: tuple[KeyResultCard, ...] = ()
+    course: tuple[CoursePoint, ...] = ()
+    key_result_courses: tuple[tuple[CoursePoint, ...], ...] = ()
+
+
+class SeriesPoint(Struct, frozen=True, omit_defaults=True):
+    """The reading that counts of a period, and the target and bands it was judged by.
+
+    Without a value the period was missed. `value_was` is what it was corrected from.
+    """
+
+    period: str
+    effective_at: datetime
+    value: Decimal | None = None
+    value_was: Decimal | None = None
+    health: KpiHealth = "no_data"
+    target: Decimal | None = None
+    bands: KpiBands | None = None
+
+
+class KpiSeries(Struct, frozen=True, omit_defaults=True):
+    """A KPI with the latest of its readings, at most 60, in order."""
+
+    kpi: KpiCard
+    points: tuple[SeriesPoint, ...] = ()
 
 
 class Report(Struct, frozen=True, tag_field="reply", tag="report", omit_defaults=True):
@@ -437,7 +509,9 @@ class Report(Struct, frozen=True, tag_field="reply", tag="report", omit_defaults
     Late changes come first, in order. Units are those with objectives in the cycle and those above
     them, each before those below it; objectives are in the order of their units. KPIs are those of
     the units with objectives that have an open review. What people look back on and celebrate is
-    in the cycle's retrospectives.
+    in the cycle's retrospectives. By week: `weeks` are those of the cycle up to the moment, at most
+    60, thinned out evenly if it has more; `series` are all KPIs of the units with objectives, from
+    a year before the moment.
     """
 
     reflects: Reflects
@@ -447,6 +521,10 @@ class Report(Struct, frozen=True, tag_field="reply", tag="report", omit_defaults
     objectives: tuple[ReportedObjective, ...] = ()
     kpis: tuple[KpiCard, ...] = ()
     cursor: str | None = None
+    organisation: str = ""
+    zone: str = "UTC"
+    weeks: tuple[WeekEnd, ...] = ()
+    series: tuple[KpiSeries, ...] = ()
 
 
 class ViewPage(Struct, frozen=True, tag_field="reply", tag="view", omit_defaults=True):
@@ -471,4 +549,117 @@ class QueryRefused(Struct, frozen=True, tag_field="reply", tag="refused"):
     message: str
 
 
-Answer = Goals | Changes | ReadingSeries | Events | Report | ViewPage | ViewPosition | QueryRefused
+class ChangedField(Struct, frozen=True):
+    """A field from and to, as JSON values."""
+
+    field: str
+    was: Raw
+    now: Raw
+
+
+class WeekChange(Struct, frozen=True, omit_defaults=True):
+    """Something other than a late change that was done in a week, with the fields it replaced.
+
+    `goal` is kind and id, also of what is no goal: unit/platform.
+    """
+
+    position: int
+    at: datetime
+    actor: str
+    event: str
+    goal: str
+    title: str
+    reason: str | None = None
+    fields: tuple[ChangedField, ...] = ()
+
+
+class WeekCheckIn(Struct, frozen=True, omit_defaults=True):
+    """A check-in as it was made, corrected or retracted in a week."""
+
+    position: int
+    at: datetime
+    effective_at: datetime
+    actor: str
+    key_result_id: str
+    objective_id: str
+    title: str
+    measure: Measure
+    event: Literal["recorded", "corrected", "retracted"]
+    value: Decimal | None = None
+    confidence: int | None = None
+    status: Status | None = None
+    note: str = ""
+
+
+class KeyResultMoved(Struct, frozen=True, omit_defaults=True):
+    """A key result, and how it stood a week before; nothing if it was not there."""
+
+    key_result: KeyResultCard
+    progress_was: Decimal | None = None
+    health_was: GoalHealth | None = None
+
+
+class ObjectiveMoved(Struct, frozen=True, omit_defaults=True):
+    """An objective with its key results, and how it stood a week before."""
+
+    objective: ObjectiveCard
+    progress_was: Decimal | None = None
+    health_was: GoalHealth | None = None
+    key_results: tuple[KeyResultMoved, ...] = ()
+
+
+class KpiMoved(Struct, frozen=True, omit_defaults=True):
+    """A KPI, its health a week before, and what was said of its readings since, in order."""
+
+    kpi: KpiCard
+    health_was: KpiHealth | None = None
+    readings: tuple[ReadingCard, ...] = ()
+
+
+class Said(Struct, frozen=True):
+    """What people took from a cycle, said in a week."""
+
+    cycle_id: str
+    cycle: str
+    retrospective: RetrospectiveCard
+
+
+class Digest(Struct, frozen=True, tag_field="reply", tag="digest", omit_defaults=True):
+    """The answer to WeeklyDigest; `cursor` asks for the rest, which has the same cycles again.
+
+    Late changes come first, then everything else that was done, then check-ins, each in order; they
+    are those that were known in the week. Cycles are those that ran in it, the shortest first.
+    Objectives are those that count in them, in the order of their units, with how they stood at the
+    week's end; before it they stood as the digest of the week before told it. KPIs are those that
+    something was said of, and those with an open review.
+    """
+
+    reflects: Reflects
+    week: str
+    start_on: date
+    end_on: date
+    organisation: str
+    zone: str
+    unit: UnitCard | None = None
+    cycles: tuple[CycleCard, ...] = ()
+    late: tuple[LateChange, ...] = ()
+    changes: tuple[WeekChange, ...] = ()
+    check_ins: tuple[WeekCheckIn, ...] = ()
+    units: tuple[UnitCard, ...] = ()
+    objectives: tuple[ObjectiveMoved, ...] = ()
+    kpis: tuple[KpiMoved, ...] = ()
+    said: tuple[Said, ...] = ()
+    cursor: str | None = None
+
+
+Answer = (
+    Goals
+    | Changes
+    | ReadingSeries
+    | Events
+    | Report
+    | ViewPage
+    | ViewPosition
+    | QueryRefused
+    | Digest
+)

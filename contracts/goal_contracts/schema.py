@@ -61,6 +61,10 @@ class SchemaWalk:
             raise TypeError(f"{of} is no message")
         return self._struct(info)
 
+    def schema(self, of: object) -> Schema:
+        """The schema of any type; a struct is referred to."""
+        return self._schema(described.type_info(of))
+
     def _schema(self, info: described.Type) -> Schema:
         match info:
             case described.Metadata():

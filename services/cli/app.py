@@ -25,6 +25,7 @@ from services.cli.relay import relay
 from services.cli.replay import replay
 from services.cli.report import report
 from services.cli.service import ledger, projections
+from services.cli.token import token
 from services.cli.up import up
 
 
@@ -94,6 +95,7 @@ for subcommand in (
     report,
     policies,
     export,
+    token,
     ledger,
     projections,
     relay,

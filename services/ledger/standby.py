@@ -22,6 +22,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from services.ledger.metrics import LedgerRole
+from services.ledger.request import Request, SendReply
 from services.ledger.store.lease import Lease
 from services.ledger.writer import Writer
 
@@ -63,6 +64,17 @@ class Turns:
     def position(self) -> int:
         """How far this ledger has read or written the log."""
         return self.writer.position
+
+    async def submit(self, request: Request, reply: SendReply) -> bool:
+        """Hand a request to the writer; False if another ledger writes, or will in a moment."""
+        if not self._lease.is_current:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._lease.left_s):
+                    await self._lease.until_current()
+        if self.role != "writer" or not self._lease.is_current:
+            return False
+        await self.writer.submit(request, reply)
+        return True
 
     async def run(self) -> None:
         """Until cancelled; raises what makes going on wrong, such as a gap in the log."""

@@ -6,7 +6,7 @@ connection. A question is a task of its own: one that waits for a position holds
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.http.settings import HttpSettings
 from services.projections.metrics import Metrics, Status
 from services.projections.queries import Questions
 from services.projections.rebuilding import CannotRebuild, Rebuilt
@@ -60,6 +61,7 @@ class Settings(Struct, frozen=True):
     server_url: str
     database: str
     stream: str = subjects.STREAM
+    http: HttpSettings | None = None
     nkey: Path | None = None
 
 
@@ -92,8 +94,11 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
             subjects.QUERIES, queue=QUEUE, decoder=_undecoded, no_reply=True
         )
         subscriber(service.take)
+        doors = contextlib.AsyncExitStack()
 
         async def begin() -> None:
+            if settings.http is not None:
+                await doors.enter_async_context(service.door(settings.http))
             await service.start(stop=app.exit)
             await service.client.flush()  # the server knows of the subscription
             log.info("projections_ready", position=service.views.position, subject=subjects.QUERIES)
@@ -105,6 +110,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
                 with contextlib.suppress(nats.errors.Error, TimeoutError):
                     await subscriber.subscription.drain()
                 subscriber.subscription = None
+            await doors.aclose()
             await service.stop()
 
         app = FastStream(broker, logger=None, after_startup=[begin], on_shutdown=[end])
@@ -169,6 +175,25 @@ class Projections:
             trouble = "not connected to the nats-server"
         return replace(status, trouble=trouble)
 
+    @contextlib.asynccontextmanager
+    async def door(self, settings: HttpSettings) -> AsyncIterator[None]:
+        """Answer over HTTP meanwhile."""
+        # Only projections that have this door need what serves it.
+        from services.http.listening import listening  # noqa: PLC0415 - see above
+        from services.http.tokens import judging  # noqa: PLC0415 - see above
+        from services.projections.http.application import application  # noqa: PLC0415 - see above
+        from services.projections.http.live import LiveEvents  # noqa: PLC0415 - see above
+
+        live = LiveEvents(self.views, self._questions, _clock)
+        async with contextlib.AsyncExitStack() as held:
+            tokens = None
+            if settings.tokens is not None:
+                tokens = await held.enter_async_context(judging(settings.tokens))
+            app = application(self._questions, live, tokens, self.metrics.text, self.status, _clock)
+            await held.enter_async_context(listening(app, settings))
+            held.callback(live.close)
+            yield
+
     async def start(self, stop: Callable[[], None]) -> None:
         """Begin to follow the log; `stop` is called if that breaks.
 
@@ -217,7 +242,7 @@ class Projections:
 
     async def _answer(self, message: Msg) -> None:
         try:
-            answer = await self._questions.answer(message.subject, message.data, datetime.now(UTC))
+            answer = await self._questions.answer(message.subject, message.data, _clock())
         except Exception:
             log.exception("question_failed", subject=message.subject)
             answer = _failed("the question could not be answered; the service's log says why")
@@ -235,6 +260,10 @@ class Projections:
             raise
         except nats.errors.Error as error:
             log.warning("reply_lost", subject=message.subject, why=str(error))
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _undecoded(message: StreamMessage[Msg]) -> StreamMessage[Msg]:

@@ -8,10 +8,10 @@ is waited for. Rows and position are one transaction, so each event counts exact
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import nats.errors
 import structlog
@@ -124,9 +124,9 @@ class Feed:
                     await self.moves()
         return self.position >= position
 
-    async def moves(self) -> None:
-        """Wait until it has gone on, or has stopped for good."""
-        await self._moved.wait()
+    def moves(self) -> Coroutine[Any, Any, object]:
+        """Until it has gone on from where it is at this call, or has stopped for good."""
+        return self._moved.wait()
 
     async def _follow(self, worker: ThreadPoolExecutor) -> None:
         self._projector.forget()
@@ -183,7 +183,12 @@ class Feed:
         return position
 
     def _compare(self, message: StoredMessage) -> None:
-        if message.position == self.position and message.payload != self.store.last_payload():
+        try:
+            recorded = codec.decode_event(message.position, message.payload)
+            stored = self.store.payload_at(recorded.organisation_id, message.position)
+        except UndecodableEvent:
+            stored = None
+        if message.payload != stored:
             raise AnotherLog(
                 f"position {message.position} of the log is not the event the views were built "
                 "from: if it is the right log, `goal-ledger rebuild` makes views of it"

@@ -9,11 +9,12 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, Literal, TypeVar, assert_never
 
 import msgspec
 import structlog
@@ -26,6 +27,7 @@ from goal_contracts.queries import (
     Changes,
     CommentCard,
     CycleReport,
+    Digest,
     Events,
     ExportView,
     Goals,
@@ -43,10 +45,13 @@ from goal_contracts.queries import (
     UnitCard,
     ViewPage,
     ViewPosition,
+    WeeklyDigest,
 )
-from msgspec import Raw
-from sqlalchemy import ColumnElement, or_, select
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, and_, or_, select
 
+from services.projections import by_week, digest
 from services.projections.as_of import (
     POSITION_MAX,
     NoSuchMoment,
@@ -54,6 +59,7 @@ from services.projections.as_of import (
     Vantage,
     position_before,
     present,
+    read_moment,
     refuse_inverted,
     vantage,
 )
@@ -61,7 +67,15 @@ from services.projections.feed import Feed
 from services.projections.report import parts_of, told
 from services.projections.succession import Views
 from services.projections.view_store import schema
-from services.projections.view_store.reader import FIRST, Connecting, Goal, Key, Reader, reading
+from services.projections.view_store.reader import (
+    FIRST,
+    Connecting,
+    Goal,
+    Key,
+    Reader,
+    of_units,
+    reading,
+)
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
 from services.projections.views.course import course_of
@@ -88,12 +102,15 @@ SHOWN_WITH: Final = {
 }
 """Asked for one thing of a kind, what is shown."""
 OBJECTIVES_AT_A_TIME: Final = 100
+NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
+"""For what does not depend on the clock."""
 CURSOR_MOMENT: Final = 4
 OUTDATED: Final = "an older release's views cannot say; new ones are being built: ask again"
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 _decoders: Final[dict[str, msgspec.json.Decoder[Query]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in QUERIES.items()
 }
@@ -105,6 +122,25 @@ class CannotAnswer(Exception):
     def __init__(self, why: Why, message: str) -> None:
         super().__init__(message)
         self.why: Why = why
+
+
+class Answered(Struct, frozen=True):
+    """An answer as it is sent, the position it reflects, and where the rest of it begins.
+
+    A final one is about a past that is over for good: asked again, it has the same bytes.
+    """
+
+    body: bytes
+    position: int
+    cursor: str | None
+    is_final: bool
+
+
+class EventsAfter(Struct, frozen=True):
+    """Events behind a position, and up to where it was looked for them."""
+
+    events: tuple[ReplayedEvent, ...]
+    reached: int
 
 
 class Questions:
@@ -122,34 +158,65 @@ class Questions:
 
     async def answer(self, subject: str, payload: bytes, now: datetime) -> bytes:
         """The answer's bytes, a refusal's too: whoever asks hears something in any case."""
-        started = time.perf_counter()
         try:
             organisation_id, query = _read(subject, payload)
+            return (await self.ask(organisation_id, query, now)).body
+        except CannotAnswer as error:
+            return codec.encode(QueryRefused(error.why, str(error)))
+
+    async def ask(self, organisation_id: str, query: Query, now: datetime) -> Answered:
+        """The answer to a question that was read already, or CannotAnswer."""
+        started = time.perf_counter()
+        refused, answered = None, None
+        try:
             await self._wait_for(query)
-            answer = await asyncio.get_running_loop().run_in_executor(
-                self._workers, self._answer, organisation_id, query, now
-            )
-            refused = None
+            answered = await self._work(partial(self._answer, organisation_id, query, now))
         except CannotAnswer as error:
             refused = error.why
-            answer = codec.encode(QueryRefused(error.why, str(error)))
-        except StoreUnavailable as error:
-            refused = "unreadable_log"
-            answer = codec.encode(QueryRefused("unreadable_log", str(error)))
-        except Exception:
-            if not self._feed.is_outdated:
-                raise
-            log.warning("outdated_views_unreadable", subject=subject, exc_info=True)
-            refused = "not_yet"
-            answer = codec.encode(QueryRefused("not_yet", OUTDATED))
-        log.info(
-            "asked",
-            subject=subject,
-            refused=refused,
-            bytes=len(answer),
-            ms=round((time.perf_counter() - started) * 1_000, 1),
-        )
-        return answer
+            raise
+        finally:
+            log.info(
+                "asked",
+                organisation=organisation_id,
+                question=type(query).__name__,
+                refused=refused,
+                bytes=0 if answered is None else len(answered.body),
+                ms=round((time.perf_counter() - started) * 1_000, 1),
+            )
+        return answered
+
+    async def events_after(
+        self,
+        organisation_id: str,
+        after: int,
+        *,
+        kind: str | None,
+        unit_id: str | None,
+        cycle_id: str | None,
+        limit: int,
+    ) -> EventsAfter:
+        """What is stored behind a position of a kind, of a unit and those below it, of a cycle."""
+
+        def look() -> EventsAfter:
+            with reading(self._engine) as reader:
+                asked = _Asked(reader, organisation_id, NO_TIME, self._feed.position)
+                return asked.events_after(after, kind, unit_id, cycle_id, limit)
+
+        return await self._work(look)
+
+    async def _work(self, look: Callable[[], T]) -> T:
+        """What a worker finds; CannotAnswer if the views cannot say."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, look)
+        except CannotAnswer:
+            raise
+        except Exception as error:
+            if self._feed.is_outdated:
+                log.warning("outdated_views_unreadable", exc_info=True)
+                raise CannotAnswer("not_yet", OUTDATED) from error
+            if isinstance(error, StoreUnavailable):
+                raise CannotAnswer("unreadable_log", str(error)) from error
+            raise
 
     async def _wait_for(self, query: Query) -> None:
         # Who names a later position as a moment is told at once; to wait is asked for by name.
@@ -169,14 +236,22 @@ class Questions:
             )
         raise CannotAnswer("not_yet", f"{so_far}, not yet {position}: ask again")
 
-    def _answer(self, organisation_id: str, query: Query, now: datetime) -> bytes:
+    def _answer(self, organisation_id: str, query: Query, now: datetime) -> Answered:
         limit = 1 if isinstance(query, Position) else query.limit
         with reading(self._engine) as reader:
             asked = _Asked(reader, organisation_id, now, self._feed.position)
+            # First: what comes meanwhile may change the answer.
+            is_final = not self._feed.is_outdated and asked.is_final(query)
             while True:
-                answer = codec.encode(asked.answer(query, limit))
-                if len(answer) <= ANSWER_BYTES_MAX or limit == 1:
-                    return answer
+                answer = asked.answer(query, limit)
+                body = codec.encode(answer)
+                if len(body) <= ANSWER_BYTES_MAX or limit == 1:
+                    return Answered(
+                        body=body,
+                        position=_reflected(answer),
+                        cursor=getattr(answer, "cursor", None),
+                        is_final=is_final,
+                    )
                 limit = max(limit // 2, 1)
 
 
@@ -202,6 +277,8 @@ class _Asked:
                     return self._replay(query, limit)
                 case CycleReport():
                     return self._report(query, limit)
+                case WeeklyDigest():
+                    return self._digest(query, limit)
                 case ExportView():
                     return self._export(query, limit)
                 case Position():
@@ -210,6 +287,35 @@ class _Asked:
                     assert_never(query)
         except NoSuchMoment as error:
             raise CannotAnswer("malformed", str(error)) from error
+
+    def is_final(self, query: Query) -> bool:
+        """Whether nothing that is still to come can change the answer.
+
+        A cursor carries the moment of its first page. A position that was read is over; a date is,
+        once the organisation knows something of a later one.
+        """
+        if getattr(query, "cursor", None) is not None:
+            return True
+        match query:
+            case WeeklyDigest(week=str()):
+                return False
+            case AsOf() | Readings() | CycleReport() | WeeklyDigest():
+                moments = [each for each in (query.as_of, query.known_at) if each is not None]
+            case Replay() if query.end is not None:
+                moments = [each for each in (query.start, query.end) if each is not None]
+            case _:
+                return False
+        return bool(moments) and all(map(self._is_over, moments))
+
+    def _is_over(self, text: Moment) -> bool:
+        try:
+            moment = read_moment(text, self._organisation().zone)
+        except NoSuchMoment:
+            return False
+        if isinstance(moment, int):
+            return moment <= self._position
+        last = self._reader.last_position(self._organisation_id, POSITION_MAX)
+        return last is not None and moment < last[1]
 
     # ------------------------------------------------------------------ as of
 
@@ -442,6 +548,29 @@ class _Asked:
             cursor=_cursor(seen, rows[-1].position) if more else None,
         )
 
+    def events_after(
+        self, after: int, kind: str | None, unit_id: str | None, cycle_id: str | None, limit: int
+    ) -> EventsAfter:
+        """Live events; a unit's are those of its goals as they stand at the event."""
+        self._organisation()
+        event, reached = schema.event.c, self._position
+        where: list[ColumnElement[bool]] = []
+        if kind is not None:
+            where.append(event.kind == kind)
+        if cycle_id is not None:
+            self._require("cycle", cycle_id, reached)
+            own = and_(event.kind == "cycle", event.goal_id == cycle_id)
+            where.append(or_(own, event.cycle_id == cycle_id))
+        if unit_id is not None:
+            self._require("unit", unit_id, reached)
+            seen = present(self._reader, self._organisation_id, self._now)
+            where.append(of_units(self._units_below(unit_id, seen)))
+        rows = self._reader.events(self._organisation_id, reached, *where, after=after, limit=limit)
+        if len(rows) == limit:
+            reached = rows[-1].position
+        events = tuple(ReplayedEvent(row.position, Raw(row.payload)) for row in rows)
+        return EventsAfter(events, reached)
+
     def _of_cycle(self, cycle_id: str, seen: Vantage, zone: str) -> ColumnElement[bool]:
         """A cycle's own events, those of its goals, and of the KPIs they follow while it runs."""
         self._require("cycle", cycle_id, seen.known)
@@ -479,10 +608,51 @@ class _Asked:
             raise CannotAnswer(
                 "not_found", f"there was no cycle {query.cycle} up to position {seen.structure}"
             )
-        parts = parts_of(self._reader, self._organisation_id, goal.state, seen)
+        parts = parts_of(
+            self._reader, self._organisation_id, goal.state, seen, by_week=query.by_week
+        )
         end = start + limit
         cursor = _cursor(seen, end) if end < len(parts) else None
-        return told(parts[start:end], goal, self._picture(seen), seen, cursor)
+        report = told(parts[start:end], goal, self._picture(seen), seen, cursor)
+        organisation = self._organisation_at(seen.structure) or self._organisation()
+        report = replace(report, organisation=organisation.name, zone=zone)
+        if not query.by_week:
+            return report
+        return by_week.added(
+            self._reader,
+            self._organisation_id,
+            report,
+            parts[start:end],
+            course_of(goal.state, organisation.policy, zone),
+            seen,
+            self._picture,
+        )
+
+    def _digest(self, query: WeeklyDigest, limit: int) -> Digest:
+        organisation, start = self._organisation(), 0
+        if query.cursor is None:
+            seen = digest.seen_from(
+                self._reader, self._organisation_id, organisation.zone, query, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, self._position, 1)
+            start = max(_whole(key[0]), 0)
+        unit_ids = None
+        if query.unit is not None:
+            self._require("unit", query.unit, seen.structure)
+            unit_ids = self._units_below(query.unit, seen)
+        then = self._organisation_at(seen.structure) or organisation
+        week = digest.week_seen(self._reader, self._organisation_id, then, seen, unit_ids)
+        parts = digest.parts_of(self._reader, week)
+        end = start + limit
+        return digest.told(
+            self._reader,
+            parts[start:end],
+            week,
+            self._picture,
+            unit_id=query.unit,
+            cursor=_cursor(seen, end) if end < len(parts) else None,
+        )
 
     def _closing(self, cycle_id: str) -> Moment | None:
         """The closing of a cycle that is closed."""
@@ -568,9 +738,20 @@ def _read(subject: str, payload: bytes) -> tuple[str, Query]:
         raise CannotAnswer("malformed", f"{name} cannot be read: {error}") from error
 
 
+def _reflected(answer: Answer) -> int:
+    """The position an answer tells."""
+    match answer:
+        case ViewPage() | ViewPosition():
+            return answer.position
+        case QueryRefused():
+            return 0
+        case _:
+            return answer.reflects.position
+
+
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings() | CycleReport():
+        case AsOf() | Readings() | CycleReport() | WeeklyDigest():
             return query.as_of, query.known_at
         case Replay():
             return (query.end,)

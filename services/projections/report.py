@@ -41,7 +41,9 @@ Part = LateChange | UnitCard | Goal
 """What a report is cut into: an objective or a KPI becomes a card only on its page."""
 
 
-def parts_of(reader: Reader, organisation_id: str, cycle: CycleState, seen: Vantage) -> list[Part]:
+def parts_of(
+    reader: Reader, organisation_id: str, cycle: CycleState, seen: Vantage, *, by_week: bool
+) -> list[Part]:
     """The report of a cycle in the order in which it is told."""
     own = schema.goal.c.cycle_id == cycle.card.cycle_id
     objectives = list(reader.goals(organisation_id, "objective", seen.structure, own))
@@ -53,7 +55,7 @@ def parts_of(reader: Reader, organisation_id: str, cycle: CycleState, seen: Vant
     }
     carrying = set(carried_by.values())
     all_units = reader.goals(organisation_id, "unit", seen.structure)
-    units = list(_in_tree_order(all_units, carrying))
+    units = list(in_tree_order(all_units, carrying))
     place = {unit.unit_id: at for at, unit in enumerate(units)}
     kpis = reader.kpis(organisation_id, seen.known, seen.structure, unit_ids=carrying)
     changed = {"objective": objectives, "key_result": key_results}
@@ -61,7 +63,7 @@ def parts_of(reader: Reader, organisation_id: str, cycle: CycleState, seen: Vant
         *_late_changes(reader, organisation_id, cycle, changed, seen),
         *units,
         *sorted(objectives, key=lambda goal: (place[carried_by[goal.goal_id]], goal.key)),
-        *(kpi for kpi in kpis if _is_under_review(kpi)),
+        *(kpi for kpi in kpis if is_under_review(kpi) or (by_week and _is_kept(kpi))),
     ]
 
 
@@ -81,12 +83,12 @@ def told(
             ReportedObjective(objective, tuple(key_results))
             for objective, key_results in picture.objectives_with_key_results(objectives)
         ),
-        kpis=tuple(picture.kpis(goals)),
+        kpis=tuple(picture.kpis(filter(is_under_review, goals))),
         cursor=cursor,
     )
 
 
-def _in_tree_order(units: Iterator[Goal], carrying: Collection[str]) -> Iterator[UnitCard]:
+def in_tree_order(units: Iterator[Goal], carrying: Collection[str]) -> Iterator[UnitCard]:
     """Units that carry something and all above them, each before those below it, by id."""
     cards = {goal.goal_id: goal.state for goal in units if isinstance(goal.state, UnitCard)}
     wanted: set[str] = set()
@@ -105,10 +107,15 @@ def _in_tree_order(units: Iterator[Goal], carrying: Collection[str]) -> Iterator
         waiting += below[unit_id]
 
 
-def _is_under_review(kpi: Goal) -> bool:
+def is_under_review(kpi: Goal) -> bool:
+    """Whether somebody still has to look at a KPI."""
     return isinstance(kpi.state, KpiState) and any(
         review.closed_at is None for review in kpi.state.card.reviews
     )
+
+
+def _is_kept(kpi: Goal) -> bool:
+    return isinstance(kpi.state, KpiState) and not kpi.state.card.retired
 
 
 def _late_changes(
@@ -127,11 +134,11 @@ def _late_changes(
             recorded = codec.decode_event(each.position, each.payload)
             card = cards[recorded.goal_id]
             if isinstance(card, ObjectiveCard | KeyResultCard):
-                found += _late_change(recorded, card, cycle)
+                found += late_change(recorded, card, cycle)
     return sorted(found, key=lambda change: change.position)
 
 
-def _late_change(
+def late_change(
     recorded: Recorded, card: ObjectiveCard | KeyResultCard, cycle: CycleState
 ) -> tuple[LateChange, ...]:
     """What an event changed late, if it did; two of them say so only by when they happened."""

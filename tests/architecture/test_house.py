@@ -66,6 +66,7 @@ def test_no_committed_file_holds_the_address_of_a_package_registry() -> None:
 def test_nothing_is_left_unfinished_or_skipped() -> None:
     # These fixtures stay out where what they give is absent, and say so.
     unbound = {
+        Path("tests/browser/chromium.py"),
         Path("tests/node_tools.py"),
         Path("tests/postgresql.py"),
         Path("tests/real_data.py"),

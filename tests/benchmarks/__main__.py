@@ -19,6 +19,7 @@ from tests.benchmarks import (
     bench_cluster,
     bench_commands,
     bench_growth,
+    bench_http,
     bench_loading,
     bench_peers,
     bench_readings,
@@ -37,6 +38,7 @@ PARTS: Final[Mapping[str, Callable[[Workplace], Part]]] = {
         bench_loading,
         bench_growth,
         bench_cluster,
+        bench_http,
     )
 }
 

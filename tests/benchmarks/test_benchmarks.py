@@ -17,6 +17,7 @@ FIRST_ROW: Final = {
     "loading": "bare reading",
     "growth": "with 1,500 events",
     "cluster": "raw publish",
+    "http": "constant response",
 }
 PEERS: Final = ("umadb", "postgresql", "sqlite")
 

@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from services.cli import settings
 from services.cli.settings import RunningServer
-from services.cli.up import _http_ports, program
+from services.cli.up import program
 from services.nats_users.keys import new_key
 from tests.cli.running import goal_ledger
 from tests.waiting import wait_until
@@ -80,30 +81,51 @@ def test_a_standby_takes_over_when_the_ledger_is_killed(tmp_path: Path) -> None:
     assert "stands by" in out
 
 
-def test_each_ledger_can_be_watched_over_http(tmp_path: Path) -> None:
-    def address(name: str) -> str:
-        lines = (tmp_path / "logs" / f"{name}.log").read_text().splitlines()
-        [listens] = [line for line in map(json.loads, lines) if line["event"] == "http_listens"]
-        return urlsplit(str(listens["address"])).netloc
+def get(address: str, path: str, token: str = "") -> tuple[int, dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=5)) as connection:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
 
-    def role(name: str) -> str:
-        with closing(http.client.HTTPConnection(address(name), timeout=5)) as connection:
-            connection.request("GET", "/readyz")
-            return str(json.loads(connection.getresponse().read())["role"])
 
-    with running_up(tmp_path, "--standbys", "1", "--http-port", "0") as (process, _):
-        assert sorted(map(role, LEDGERS)) == ["standby", "writer"]
-        # The door leaves signals to the ledger.
+def test_each_service_has_an_http_door_and_a_local_token_opens_it(tmp_path: Path) -> None:
+    def is_known() -> bool:
+        position = get(questions, f"{acme}/position", token)
+        return position[0] == 200 and position[1]["position"] == 1
+
+    acme = "/api/v1/organisations/acme"
+    with running_up(tmp_path, "--standbys", "1") as (process, running):
+        questions, commands = running.questions or "", running.commands or ""
+        first = urlsplit(questions).port or 0
+        assert commands == f"http://127.0.0.1:{first + 1}"
+        standby = f"http://127.0.0.1:{first + 2}"
+        roles = [get(each, "/readyz")[1]["role"] for each in (commands, standby)]
+        assert sorted(roles) == ["standby", "writer"]
+        assert wait_until(lambda: get(questions, "/readyz")[0] == 200)
+        told = goal_ledger("token", "--role", "admin", "--data", str(tmp_path))
+        token = told.stdout.strip()
+        opening = {"organisation": "acme", "id": "c-1", "type": "OpenOrganisation"}
+        writer = commands if roles[0] == "writer" else standby
+        with closing(http.client.HTTPConnection(urlsplit(writer).netloc, timeout=5)) as connection:
+            connection.request(
+                "POST",
+                "/api/v1/commands",
+                json.dumps({**opening, "data": {"name": "Acme"}}),
+                {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            )
+            assert json.loads(connection.getresponse().read())["position"] == 1
+        assert wait_until(is_known)
+        assert get(questions, f"{acme}/position")[0] == 401
+        # The doors leave signals to the services.
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=START_TIMEOUT_S)
         assert process.returncode == 0
-    assert "ledger_stopped" in (tmp_path / "logs" / "ledger.log").read_text()
-
-
-def test_standbys_have_the_http_ports_after_the_first() -> None:
-    assert _http_ports(8080, 3) == [8080, 8081, 8082]
-    assert _http_ports(0, 2) == [0, 0]
-    assert _http_ports(None, 2) == [None, None]
+    for name in (*LEDGERS, "projections"):
+        log = (tmp_path / "logs" / f"{name}.log").read_text()
+        assert "_stopped" in log
+        assert "eyJ" not in log
+    assert int((tmp_path / "http.port").read_text()) == first
 
 
 def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> None:

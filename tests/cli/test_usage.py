@@ -35,7 +35,7 @@ def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("replay", "--speed", "٣"), "'٣' is no number"),
         (("up", "--nats-port", "٤٢٢٢"), "'٤٢٢٢' is no number"),
         (("up", "--http-port", "65536"), "65536 is not in the range"),
-        (("up", "--http-port", "65535", "--standbys", "1"), "no 1 ports after --http-port"),
+        (("up", "--http-port", "65535", "--standbys", "1"), "no 2 ports after --http-port"),
         (("readings",), "Missing argument 'KPI'"),
         (("history", "team/t-1"), "'team/t-1' is no subject; accepted: organisation/ID"),
         (("command", "nothing.ndjson"), "'nothing.ndjson': No such file or directory"),

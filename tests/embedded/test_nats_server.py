@@ -21,6 +21,7 @@ from services.embedded.errors import (
     ServerDidNotStart,
 )
 from services.embedded.nats_server import BINARY_VARIABLE, NatsServer, find_binary
+from services.embedded.ports import free_ports
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -104,8 +105,8 @@ def test_a_port_taken_at_the_last_moment_is_replaced(
     tmp_path: Path, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([busy_port, 0])
-    choose = nats_server._free_port
-    monkeypatch.setattr(nats_server, "_free_port", lambda kept: next(answers) or choose(kept))
+    choose = free_ports
+    monkeypatch.setattr(nats_server, "free_ports", lambda *asked: next(answers) or choose(*asked))
     with NatsServer(tmp_path) as server:
         assert server.port != busy_port
 

@@ -1,6 +1,5 @@
 """Goals kept as Markdown for a year: as-of each revision is that revision's document."""
 
-import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any, Final
 import pytest
 from goal_contracts.queries import AsOf, Goals
 
-from services.cli.client import Client
 from tests.cli.okr_markdown.judge import judged, running_quarter
+from tests.journey.doors import NAMES, opened
 from tests.running import System
 
-pytestmark = [pytest.mark.real_data, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.real_data, pytest.mark.timeout(300)]
 
 ORGANISATION: Final = "src-d"
 
@@ -38,25 +37,6 @@ def imported(system: System, shared_data: Path) -> Imported:
     return Imported(system, shared_data / "srcd-okrs" / "history.jsonl")
 
 
-async def all_goals(client: Client, question: AsOf) -> Goals:
-    """Every page of an answer, as one."""
-    answer = await client.ask(ORGANISATION, question)
-    assert isinstance(answer, Goals)
-    cursor = answer.cursor
-    while cursor is not None:
-        page = await client.ask(
-            ORGANISATION, AsOf(as_of=question.as_of, cycle=question.cycle, cursor=cursor)
-        )
-        assert isinstance(page, Goals)
-        answer = Goals(
-            reflects=answer.reflects,
-            objectives=answer.objectives + page.objectives,
-            key_results=answer.key_results + page.key_results,
-        )
-        cursor = page.cursor
-    return answer
-
-
 def items_and_ticks(document: str) -> Counter[tuple[str, str, bool]]:
     """Heading, item and tick of every line of a document, as the judge reads it."""
     found: Counter[tuple[str, str, bool]] = Counter()
@@ -76,34 +56,31 @@ def standing(goals: Goals) -> Counter[tuple[str, str, bool]]:
     )
 
 
-def test_as_of_each_revision_gives_exactly_its_documents_items_and_ticks(
-    imported: Imported,
+@pytest.mark.parametrize("name", NAMES)
+async def test_as_of_each_revision_gives_exactly_its_documents_items_and_ticks_at_every_door(
+    imported: Imported, name: str
 ) -> None:
     documents: dict[str, str | None] = {}
     walked = 0
-
-    async def walk() -> int:
-        nonlocal walked
-        async with await imported.system.connect() as client:
-            following: list[dict[str, Any] | None] = [*imported.revisions[1:], None]
-            for revision, after in zip(imported.revisions, following, strict=True):
-                documents.update(revision["documents"])
-                readme = documents.get("README.md")
-                quarter = running_quarter(readme)
-                if readme is None or quarter is None:
-                    continue
-                expected = items_and_ticks(readme)
-                # Revisions of one instant are told apart by position; a date shows the last.
-                moments = [f"@{imported.positions[revision['revision']]}"]
-                if after is None or after["at"] != revision["at"]:
-                    moments.append(revision["at"])
-                for moment in moments:
-                    goals = await all_goals(client, AsOf(as_of=moment, cycle=quarter))
-                    assert standing(goals) == expected, (revision["revision"], moment)
-                walked += 1
-        return walked
-
-    assert asyncio.run(walk()) == 63
+    following: list[dict[str, Any] | None] = [*imported.revisions[1:], None]
+    async with opened(name, imported.system) as door:
+        for revision, after in zip(imported.revisions, following, strict=True):
+            documents.update(revision["documents"])
+            readme = documents.get("README.md")
+            quarter = running_quarter(readme)
+            if readme is None or quarter is None:
+                continue
+            expected = items_and_ticks(readme)
+            # Revisions of one instant are told apart by position; a date shows the last.
+            moments = [f"@{imported.positions[revision['revision']]}"]
+            if after is None or after["at"] != revision["at"]:
+                moments.append(revision["at"])
+            for moment in moments:
+                question = AsOf(as_of=moment, cycle=quarter)
+                goals = await door.ask(ORGANISATION, question, Goals)
+                assert standing(goals) == expected, (revision["revision"], moment)
+            walked += 1
+    assert walked == 63
 
 
 def test_history_of_a_reworded_key_result_says_who_when_from_and_to(imported: Imported) -> None:

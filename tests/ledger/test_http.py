@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from structlog.testing import capture_logs
 
 from services.embedded.nats_server import NatsServer
+from services.http.settings import HttpSettings
 from services.ledger.app import Settings, serving
 from services.ledger.store.lease import LeaseSettings
 from services.ledger.store.log import connect
@@ -71,7 +72,7 @@ def settings(nats_server: NatsServer, organisation_id: str) -> Settings:
         monitor_url=nats_server.monitor_url,
         stream=StreamSettings(name=f"GOALS-{organisation_id}", organisations=(organisation_id,)),
         lease=LeaseSettings(hold_s=10, take_after_s=60),
-        http_port=0,
+        http=HttpSettings(),
     )
 
 
@@ -220,15 +221,15 @@ async def test_it_does_not_serve_where_another_does(
     nats_client: Client, settings: Settings
 ) -> None:
     async with a_ledger(settings) as ledger:
-        port = urlsplit(ledger.address).port
-        own = msgspec.structs.replace(settings, http_port=port)
+        port = urlsplit(ledger.address).port or 0
+        own = msgspec.structs.replace(settings, http=HttpSettings(port=port))
         with pytest.raises(OSError, match="in use"):
             async with a_ledger(own):
                 raise AssertionError("two ledgers listen at one port")
 
 
 async def test_without_a_port_nothing_listens(settings: Settings) -> None:
-    silent = msgspec.structs.replace(settings, http_port=None)
+    silent = msgspec.structs.replace(settings, http=None)
     client = await connect(settings.server_url)
     with capture_logs() as lines:
         async with serving(client, silent, stop=lambda: None):

@@ -13,7 +13,7 @@ from goal_contracts.queries import Answer, ExportView, Query, ViewPage
 from nats.aio.client import Client
 
 from services.projections.feed import Feed
-from services.projections.queries import Questions
+from services.projections.queries import Answered, Questions
 from services.projections.view_store import schema
 from services.projections.view_store.engines import open_postgresql, open_sqlite, read_address
 from services.projections.view_store.store import ViewStore
@@ -125,6 +125,9 @@ class Asker:
         return answer
 
     def raw(self, query: Query, now: datetime = NOW) -> bytes:
+        return self.answered(query, now).body
+
+    def answered(self, query: Query, now: datetime = NOW) -> Answered:
         self._feed.position = self._store.position()
         return self._questions._answer(self._organisation_id, query, now)
 

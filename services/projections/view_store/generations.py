@@ -5,17 +5,16 @@ SQLite keeps each in a file, FILE-1 and so on beside the service's own FILE; Pos
 To take over is one row in one transaction. Whatever is killed in between, what the row says is so.
 """
 
-import contextlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 import structlog
-from sqlalchemy import URL, Connection, Engine, Select, exc, func, insert, select, text, update
+from sqlalchemy import URL, Connection, Engine, Select, func, insert, select, text, update
 
 from services.projections.view_store import fold
 from services.projections.view_store.engines import open_postgresql, open_sqlite, read_address
-from services.projections.view_store.migrating import migrate
+from services.projections.view_store.migrating import alone, migrate
 from services.projections.view_store.service_schema import (
     BUILDING,
     COMPLETE,
@@ -132,26 +131,17 @@ class Generations:
 
         One that is building by another fold or from another stream is dropped.
         """
-        wanted = stream, fold.fingerprint()
-        while True:
-            found = self.building()
-            if found is not None and (found.stream, found.fold) == wanted:
+        wanted = fold.fingerprint()
+        with unless_lost(), alone(self.service) as connection:
+            found = _building(connection)
+            if found is not None and (found.stream, found.fold) == (stream, wanted):
                 return found
-            if found is not None:
-                self.drop(found.number)
-                continue
-            # Another process that begins one at the same moment has the same number; we take its.
-            with (
-                contextlib.suppress(exc.IntegrityError),
-                unless_lost(),
-                self.service.begin() as connection,
-            ):
-                number = connection.execute(select(func.max(generation.c.number))).scalar() or 0
-                connection.execute(
-                    insert(generation).values(
-                        number=number + 1, stream=stream, fold=wanted[1], state=BUILDING
-                    )
-                )
+            number = connection.execute(select(func.max(generation.c.number))).scalar() or 0
+            begun = Generation(number + 1, stream, wanted, BUILDING)
+            connection.execute(insert(generation).values(begun._asdict()))
+        if found is not None:
+            self.drop(found.number)
+        return begun
 
     def open(self, one: Generation) -> ViewStore:
         """Its tables, as this release needs them; raises NotAViewDatabase or NewerSchema."""

@@ -19,7 +19,7 @@ Chain = Literal["views", "service"]
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 ONE_AT_A_TIME: Final = 4_701_101
-"""The key of PostgreSQL's lock for it; nobody else has a reason to take this one."""
+"""The key of PostgreSQL's lock for `alone`; nobody else has a reason to take this one."""
 
 
 class NotAViewDatabase(Exception):
@@ -33,7 +33,7 @@ class NewerSchema(Exception):
 def migrate(engine: Engine, chain: Chain) -> None:
     """The tables of a chain as they have to be, made if they are not there."""
     try:
-        with _alone(engine) as connection:
+        with alone(engine) as connection:
             _upgrade(connection, chain)
     except exc.DatabaseError as error:
         if isinstance(error, exc.OperationalError):
@@ -45,8 +45,8 @@ def migrate(engine: Engine, chain: Chain) -> None:
 
 
 @contextmanager
-def _alone(engine: Engine) -> Iterator[Connection]:
-    """A transaction that no other process migrates beside."""
+def alone(engine: Engine) -> Iterator[Connection]:
+    """A transaction beside which no other process has one of these."""
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             # Its driver would begin none for tables.

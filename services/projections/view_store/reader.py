@@ -23,8 +23,10 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
     func,
     literal,
+    or_,
     select,
 )
 from sqlalchemy import tuple_ as row_of
@@ -392,6 +394,39 @@ class Reader:
         )
         return [ChangeRow(*row) for row in self._connection.execute(statement)]
 
+    def touched(self, organisation_id: str, after: int, last: int) -> dict[str, list[str]]:
+        """What something happened to after a position up to another: ids by kind, in order."""
+        column = schema.event.c
+        statement = (
+            select(column.kind, column.goal_id)
+            .distinct()
+            .where(
+                column.organisation_id == organisation_id,
+                column.position > after,
+                column.position <= last,
+            )
+        )
+        found: dict[str, list[str]] = defaultdict(list)
+        for kind, goal_id in sorted(tuple(row) for row in self._connection.execute(statement)):
+            found[kind].append(goal_id)
+        return dict(found)
+
+    def changed(
+        self, organisation_id: str, kind: str, goal_ids: Iterable[str], after: int, last: int
+    ) -> Iterator[ChangeRow]:
+        """What happened to some things of a kind after a position up to another."""
+        column = schema.change.c
+        for ids in _chunks(goal_ids):
+            statement = select(schema.change).where(
+                column.organisation_id == organisation_id,
+                column.kind == kind,
+                column.goal_id.in_(ids),
+                column.position > after,
+                column.position <= last,
+            )
+            for row in self._connection.execute(statement):
+                yield ChangeRow(*row)
+
     def comments(
         self, organisation_id: str, kind: str, goal_id: str, known: int, *, limit: int
     ) -> list[ChangeRow]:
@@ -525,6 +560,36 @@ def _last_version(at_most: int) -> ScalarSelect[int]:
         .correlate(schema.goal)
         .scalar_subquery()
     )
+
+
+def of_units(unit_ids: Collection[str]) -> ColumnElement[bool]:
+    """For events: units themselves, and what belonged to one of them when it happened."""
+    event, goal, version = schema.event.c, schema.goal.c, schema.goal_version.c
+    owner_kind = case((event.kind == "key_result", "objective"), else_=event.kind)
+    owner_id = case((event.kind == "key_result", goal.objective_id), else_=event.goal_id)
+    unit_id = (
+        select(version.unit_id)
+        .select_from(schema.goal)
+        .join(
+            schema.goal_version,
+            and_(
+                version.organisation_id == event.organisation_id,
+                version.kind == owner_kind,
+                version.goal_id == owner_id,
+                version.position <= event.position,
+            ),
+        )
+        .where(
+            goal.organisation_id == event.organisation_id,
+            goal.kind == event.kind,
+            goal.goal_id == event.goal_id,
+        )
+        .order_by(version.position.desc())
+        .limit(1)
+        .correlate(schema.event)
+        .scalar_subquery()
+    )
+    return or_(and_(event.kind == "unit", event.goal_id.in_(unit_ids)), unit_id.in_(unit_ids))
 
 
 def _readings(

@@ -103,9 +103,12 @@ class ViewStore(TrackingRecorder):
         """How far the log has been read; 0, not at all."""
         return self.max_tracking_id(self._stream) or 0
 
-    def last_payload(self) -> bytes | None:
-        """The last event as it was read: the log must still say the same there."""
-        statement = select(schema.event.c.payload).order_by(schema.event.c.position.desc()).limit(1)
+    def payload_at(self, organisation_id: str, position: int) -> bytes | None:
+        """An event as it was read: the log must still say the same there."""
+        column = schema.event.c
+        statement = select(column.payload).where(
+            column.organisation_id == organisation_id, column.position == position
+        )
         with unless_lost(), self._engine.connect() as connection:
             return connection.execute(statement).scalar()
 

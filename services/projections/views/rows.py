@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from goal_contracts.fields import Status
+
 FactEvent = Literal["recorded", "corrected", "retracted", "missed"]
 
 
@@ -77,7 +79,7 @@ class CheckInRow(NamedTuple):
     event: FactEvent
     value: Decimal | None
     confidence: int | None
-    status: str | None
+    status: Status | None
     note: str
     actor: str
     known_at: datetime

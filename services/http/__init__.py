@@ -1,0 +1,1 @@
+"""What both services need to be reached over HTTP: a listener, problems, bearer tokens."""

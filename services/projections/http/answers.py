@@ -1,0 +1,132 @@
+"""Answers as they go out: with their tag, how long they hold, and small where that is asked for.
+
+An answer about a past that is over holds for ever. Its bytes are kept, the last used of them, so
+that asking again costs what HTTP costs.
+"""
+
+import gzip
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Final
+from urllib.parse import urlencode
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from services.projections.queries import Answered
+
+KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
+GZIP_FROM_BYTES: Final = 1_000
+GZIP_LEVEL: Final = 5
+FOR_EVER: Final = "private, max-age=31536000, immutable"
+NOT_KEPT: Final = "private, no-cache"
+POSITION_HEADER: Final = "goal-ledger-position"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Outgoing:
+    """An answer in both its codings, each with a strong tag: the digest of what it reflects."""
+
+    def __init__(self, organisation_id: str, answered: Answered, asked: Mapping[str, str]) -> None:
+        """`asked` are the parameters of the question, for the link to the rest of it."""
+        self.organisation_id = organisation_id
+        self.body = answered.body
+        self.gzipped = _gzipped(answered.body)
+        self.bytes_held = len(self.body) + len(self.gzipped or b"")
+        self._tag = sha256(answered.body).hexdigest()[:32]
+        self._headers: Headers = [
+            (b"cache-control", (FOR_EVER if answered.is_final else NOT_KEPT).encode()),
+            (b"vary", b"Accept-Encoding, Authorization"),
+            (POSITION_HEADER.encode(), str(answered.position).encode()),
+        ]
+        if answered.cursor is not None:
+            rest = urlencode({**asked, "cursor": answered.cursor})
+            self._headers.append((b"link", f'<?{rest}>; rel="next"'.encode()))
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it as the request's headers want it: whole or small, or not again."""
+        given = dict(scope["headers"])
+        is_small = self.gzipped is not None and _accepts_gzip(given.get(b"accept-encoding", b""))
+        tag = f'"{self._tag}-gzip"' if is_small else f'"{self._tag}"'
+        headers: Headers = [(b"etag", tag.encode()), *self._headers]
+        if _matches(given.get(b"if-none-match", b""), tag):
+            status, body = 304, b""
+        else:
+            status, body = 200, self.gzipped if is_small and self.gzipped else self.body
+            headers += [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                *([(b"content-encoding", b"gzip")] if is_small else []),
+            ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+class PastAnswers:
+    """The final answers that were used last, by the path and the parameters that asked for them."""
+
+    def __init__(self, bytes_max: int = KEPT_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._kept: OrderedDict[tuple[bytes, bytes], Outgoing] = OrderedDict()
+
+    def keep(self, scope: Scope, answer: Outgoing) -> None:
+        key = _key(scope)
+        replaced = self._kept.pop(key, None)
+        self._bytes -= _held(key, replaced) if replaced else 0
+        self._kept[key] = answer
+        self._bytes += _held(key, answer)
+        while self._bytes > self._bytes_max:
+            oldest, dropped = self._kept.popitem(last=False)
+            self._bytes -= _held(oldest, dropped)
+
+    def find(self, scope: Scope) -> Outgoing | None:
+        """The answer that was given to this very request, if its bearer may have it."""
+        key = _key(scope)
+        answer = self._kept.get(key)
+        if answer is None or answer.organisation_id not in scope["user"].organisations:
+            return None
+        self._kept.move_to_end(key)
+        return answer
+
+
+def answering_the_past(app: ASGIApp, kept: PastAnswers) -> ASGIApp:
+    """The application, with answers that are kept given before it is reached."""
+
+    async def ask(scope: Scope, receive: Receive, send: Send) -> None:
+        is_question = scope["type"] == ScopeType.HTTP and scope["method"] == "GET"
+        answer = kept.find(scope) if is_question else None
+        await (app if answer is None else answer)(scope, receive, send)
+
+    return ask
+
+
+def _key(scope: Scope) -> tuple[bytes, bytes]:
+    return scope["raw_path"], scope["query_string"]
+
+
+def _held(key: Iterable[bytes], answer: Outgoing) -> int:
+    return answer.bytes_held + sum(map(len, key))
+
+
+def _gzipped(body: bytes) -> bytes | None:
+    if len(body) < GZIP_FROM_BYTES:
+        return None
+    return gzip.compress(body, GZIP_LEVEL, mtime=0)
+
+
+def _accepts_gzip(accepted: bytes) -> bool:
+    """Whether gzip is named, and not with a weight of nothing (RFC 9110, section 12.5.3)."""
+    for each in accepted.lower().split(b","):
+        coding, _, weight = each.replace(b" ", b"").partition(b";")
+        if coding == b"gzip":
+            return weight.rstrip(b"0").rstrip(b".") != b"q="
+    return False
+
+
+def _matches(asked: bytes, tag: str) -> bool:
+    """Whether a tag is among those of If-None-Match; weakly compared, as it is to be."""
+    given = (each.strip().removeprefix("W/") for each in asked.decode("latin-1").split(","))
+    return any(each in {tag, "*"} for each in given)
