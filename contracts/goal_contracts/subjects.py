@@ -12,6 +12,9 @@ STREAM = "GOALS"
 IMPORTED_API = "$JS.goals.API"
 """JetStream as an organisation's account sees it; to a client's library, the domain `goals`."""
 
+INBOX_PREFIX = "_INBOX_"
+"""Followed by a user's public key: where its replies come, and nobody else's."""
+
 COMMANDS = "goals.command.>"
 LEDGER = "goals.ledger.>"
 EVENTS = "goals.event.>"
