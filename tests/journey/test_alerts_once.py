@@ -7,13 +7,14 @@ from uuid import uuid4
 
 import nats
 from goal_contracts import codec, commands, subjects
+from goal_contracts.client.keys import identity
 from goal_contracts.commands import Command
 from goal_contracts.measures import Milestone
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Accepted
 from nats.aio.msg import Msg
 
-from services.cli.client import Client, identity
+from services.cli.client import Client
 from tests.running import System, running
 from tests.waiting import eventually
 
