@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from goal_contracts.fields import LEDGER_ACTOR
 from goal_contracts.replies import Reply
 
 from services.ledger.request import Request
 from services.ledger.writer import Writer
 
-ACTOR: Final = "ledger"
+ACTOR: Final = LEDGER_ACTOR
 LOOK_EVERY_S: Final = 60.0
 ANSWER_WAIT_S: Final = 30.0
 

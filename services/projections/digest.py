@@ -400,8 +400,12 @@ def _kpis_moved(
     reader: Reader, of: WeekSeen, goals: Iterable[Goal], picture: Picture, before: Picture
 ) -> Iterator[KpiMoved]:
     kpis = [goal for goal in goals if isinstance(goal.state, KpiState)]
-    named = schema.goal.c.goal_id.in_([goal.goal_id for goal in kpis])
-    were = reader.kpis(of.organisation_id, of.before.known, of.before.structure, named)
+    were = reader.kpis(
+        of.organisation_id,
+        of.before.known,
+        of.before.structure,
+        kpi_ids=[goal.goal_id for goal in kpis],
+    )
     health_was = {card.kpi_id: card.health for card in before.kpis(list(were))}
     for card in picture.kpis(kpis):
         rows = reader.readings(of.organisation_id, card.kpi_id, of.seen.structure, of.seen.as_of)

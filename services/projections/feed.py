@@ -130,7 +130,7 @@ class Feed:
 
     async def _follow(self, worker: ThreadPoolExecutor) -> None:
         self._projector.forget()
-        self.position = await _finished(worker, self.store.position)
+        self.position = await finished(self.store.position, worker)
         last = (await stream_info(self._client, self._stream)).state.last_seq
         if last < self.position:
             raise GapInLog(self.position, last)
@@ -145,7 +145,7 @@ class Feed:
         )
         async with contextlib.aclosing(reading) as batches:
             async for batch in batches:
-                self.position = await _finished(worker, partial(self._take, batch))
+                self.position = await finished(partial(self._take, batch), worker)
                 self._wake()
 
     def _take(self, batch: Sequence[StoredMessage]) -> int:
@@ -219,8 +219,8 @@ class Feed:
         self._on_move()
 
 
-async def _finished(worker: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    """The result of work in the worker; cancelled, it still sees the work through."""
+async def finished(work: Callable[[], T], worker: ThreadPoolExecutor | None = None) -> T:
+    """The result of work in a thread; cancelled, it still sees the work through."""
     future = asyncio.get_running_loop().run_in_executor(worker, work)
     try:
         return await asyncio.shield(future)

@@ -6,6 +6,7 @@ PostgreSQL, 15 or later, waits for its disk: it could fall and lose them without
 to cite their position.
 """
 
+import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ PRAGMAS: Final = (
 )
 
 PATIENCE: Final = {
-    "connect_timeout": "5",
+    "connect_timeout": "10",
     # Seconds, and milliseconds for the last: a server that is gone without a word is noticed.
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -44,7 +45,11 @@ LOST: Final = (
     exc.InterfaceError,
     exc.InternalError,  # it has become a standby, which cannot be written
     exc.TimeoutError,  # no connection is free
-    psycopg.OperationalError,  # from COPY, which SQLAlchemy does not see
+    # From COPY and from prepared statements, which SQLAlchemy does not see.
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    sqlite3.OperationalError,
 )
 """What is raised while a database cannot be read or written."""
 

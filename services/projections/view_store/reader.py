@@ -8,13 +8,14 @@ up to which goals had come to be (see as_of).
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
-from itertools import groupby
+from datetime import UTC, datetime
+from itertools import groupby, starmap
 from typing import Any, Final, NamedTuple, Protocol
 
 from goal_contracts import events
 from goal_contracts.queries import ObjectiveCard
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Connection,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -32,6 +34,8 @@ from sqlalchemy import (
 from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
+from services.projections.view_store.change_reader import ChangeReader
+from services.projections.view_store.statements import ListStatement, Row, Statement
 from services.projections.view_store.store import unless_lost
 from services.projections.views import current, standing
 from services.projections.views.current import KpiState, State
@@ -39,7 +43,13 @@ from services.projections.views.rows import ChangeRow, CheckInRow, ReadingRow
 
 IDS_MAX: Final = 500
 """Ids in one statement."""
+AT_A_TIME: Final = 500
+"""Rows in one statement, where nobody knows how many will be wanted."""
+ROWS_MAX: Final = 2**63 - 1
+FEW_READINGS: Final = 3
+"""So many are looked at first: mostly the very last one counts."""
 FIRST: Final = ("", "", "")
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KEY: Final = (schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.goal_id)
 
 
@@ -89,48 +99,54 @@ def reading(engine: Connecting) -> Iterator["Reader"]:
 
 
 class Reader:
-    """Answers about one organisation are bounded by a position; see the module."""
+    """Answers about one organisation are bounded by a position; see the module.
+
+    For one question about one organisation: what it has looked up it remembers.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.changes = ChangeReader(connection)
+        self._key_results: dict[tuple[int, str, str], list[Goal]] = {}
+        """By structure, cycle and objective: told with it, and for themselves."""
+        self._carried: dict[tuple[int, frozenset[str]], list[tuple[str, str, str, bytes]]] = {}
+
+    def organisations(self) -> list[str]:
+        """All there are, in order."""
+        column = schema.goal.c
+        statement = select(column.organisation_id).where(
+            column.kind == "organisation", column.goal_id == column.organisation_id
+        )
+        return sorted(self._connection.execute(statement).scalars())
 
     # ------------------------------------------------------------------ positions and dates
 
     def last_position(self, organisation_id: str, at_most: int) -> tuple[int, datetime] | None:
         """The organisation's last event at or before a position, and what was known by then."""
-        column = schema.event.c
-        return self._event(
-            select(column.position, column.known_at_max)
-            .where(column.organisation_id == organisation_id, column.position <= at_most)
-            .order_by(column.position.desc())
+        rows = _LAST_POSITION.rows(
+            self._connection, organisation_id=organisation_id, at_most=at_most
         )
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def position_known_at(self, organisation_id: str, known_at: datetime) -> int:
         """The greatest position whose running maximum of `known_at` is not after a date."""
-        column = schema.event.c
-        found = self._event(
-            select(column.position, column.known_at_max)
-            .where(column.organisation_id == organisation_id, column.known_at_max <= known_at)
-            .order_by(column.known_at_max.desc(), column.position.desc())
+        rows = _POSITION_KNOWN_AT.rows(
+            self._connection, organisation_id=organisation_id, known_at=known_at
         )
-        return 0 if found is None else found[0]
-
-    def _event(self, statement: Select[int, datetime]) -> tuple[int, datetime] | None:
-        row = self._connection.execute(statement.limit(1)).first()
-        return None if row is None else (row[0], row[1])
+        return rows[0][0] if rows else 0
 
     # ------------------------------------------------------------------ goals
 
     def cycle_of(self, organisation_id: str, kind: str, goal_id: str, known: int) -> str | None:
         """The cycle a thing belongs to, or '' for none; None if it was not there up to then."""
-        column = schema.goal.c
-        statement = select(column.cycle_id).where(
-            column.organisation_id == organisation_id,
-            column.kind == kind,
-            column.goal_id == goal_id,
-            column.position <= known,
+        rows = _CYCLE_OF.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            kind=kind,
+            goal_id=goal_id,
+            known=known,
         )
-        return self._connection.execute(statement).scalar()
+        return rows[0][0] if rows else None
 
     def goals(
         self,
@@ -141,25 +157,46 @@ class Reader:
         after: Key = FIRST,
     ) -> Iterator[Goal]:
         """Things of a kind as they stood, in order; read as far as wanted."""
-        statement = _stood(organisation_id, kind, structure).where(*where).order_by(*_KEY)
-        if after != FIRST:
-            statement = statement.where(row_of(*_KEY) > row_of(*after))
-        return self._found(kind, statement)
+        if where:
+            statement = (
+                _stood(literal(organisation_id), literal(kind), literal(structure))
+                .where(*where)
+                .order_by(*_KEY)
+            )
+            if after != FIRST:
+                statement = statement.where(row_of(*_KEY) > row_of(*after))
+            yield from self._found(kind, statement)
+            return
+        more = True
+        while more:
+            rows = _GOALS.rows(
+                self._connection,
+                organisation_id=organisation_id,
+                kind=kind,
+                structure=structure,
+                after_cycle=after[0],
+                after_objective=after[1],
+                after_goal=after[2],
+                limit=AT_A_TIME,
+            )
+            for row in rows:
+                yield _goal(kind, row)
+            more = len(rows) == AT_A_TIME
+            after = rows[-1][:3] if rows else after
 
     def goals_by_id(
         self, organisation_id: str, kind: str, structure: int, goal_ids: Iterable[str]
     ) -> list[Goal]:
         """Some things of a kind as they stood, in order."""
         # Sorted here: asked for the order, the database would walk through everything for it.
-        found = [
-            goal
-            for ids in _chunks(goal_ids)
-            for goal in self._found(
-                kind,
-                _stood(organisation_id, kind, structure).where(schema.goal.c.goal_id.in_(ids)),
-            )
-        ]
-        return sorted(found, key=lambda goal: goal.key)
+        rows = _GOALS_BY_ID.rows(
+            self._connection,
+            goal_ids,
+            organisation_id=organisation_id,
+            kind=kind,
+            structure=structure,
+        )
+        return sorted((_goal(kind, row) for row in rows), key=_key)
 
     def states(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], structure: int
@@ -172,105 +209,102 @@ class Reader:
         self, organisation_id: str, objectives: Iterable[tuple[str, str]], structure: int
     ) -> list[Goal]:
         """The key results of some objectives, named by cycle and id, as they stood; in order."""
-        goal = schema.goal.c
+        wanted = {(structure, *each) for each in objectives}
         by_cycle: dict[str, list[str]] = defaultdict(list)
-        for cycle_id, objective_id in objectives:
-            by_cycle[cycle_id].append(objective_id)
-        return [
-            key_result
-            for cycle_id, objective_ids in sorted(by_cycle.items())
-            for ids in _chunks(objective_ids)
-            for key_result in self.goals(
-                organisation_id,
-                "key_result",
-                structure,
-                goal.cycle_id == cycle_id,
-                goal.objective_id.in_(ids),
+        for each in wanted:
+            if each not in self._key_results:
+                self._key_results[each] = []
+                by_cycle[each[1]].append(each[2])
+        for cycle_id, objective_ids in by_cycle.items():
+            rows = _KEY_RESULTS_OF.rows(
+                self._connection,
+                objective_ids,
+                organisation_id=organisation_id,
+                cycle_id=cycle_id,
+                structure=structure,
             )
-        ]
+            for row in rows:
+                self._key_results[structure, cycle_id, row[1]].append(_goal("key_result", row))
+        return sorted((goal for each in wanted for goal in self._key_results[each]), key=_key)
 
     def objectives_of_units(
-        self, organisation_id: str, structure: int, unit_ids: Container[str]
+        self, organisation_id: str, structure: int, unit_ids: Collection[str]
     ) -> list[tuple[str, str]]:
         """The objectives that some units carried, by cycle and id, in order."""
-        statement = _stood(organisation_id, "objective", structure).with_only_columns(
-            schema.goal.c.cycle_id, schema.goal.c.goal_id, schema.goal_version.c.unit_id
-        )
-        found = self._connection.execute(statement)
-        return sorted((cycle_id, goal_id) for cycle_id, goal_id, unit in found if unit in unit_ids)
+        found = self._of_units(organisation_id, unit_ids, structure)
+        return sorted((cycle_id, goal_id) for cycle_id, goal_id, _, _ in found)
 
     def objectives_pursued(
-        self, organisation_id: str, cycle_id: str, unit_ids: Iterable[str], structure: int
+        self, organisation_id: str, cycle_id: str, unit_ids: Collection[str], structure: int
     ) -> Counter[str]:
         """How many objectives some units have in a cycle, without those dropped or carried."""
-        unit_id, state = schema.goal_version.c.unit_id, schema.goal_version.c.state
         pursued: Counter[str] = Counter()
-        for ids in _chunks(unit_ids):
-            statement = (
-                _stood(organisation_id, "objective", structure)
-                .with_only_columns(unit_id, state)
-                .where(schema.goal.c.cycle_id == cycle_id, unit_id.in_(ids))
-            )
-            for unit, stored in self._connection.execute(statement):
-                card = current.decode("objective", stored)
+        for cycle, _, unit_id, state in self._of_units(organisation_id, unit_ids, structure):
+            if cycle == cycle_id:
+                card = current.decode("objective", state)
                 if isinstance(card, ObjectiveCard) and card.state in {"draft", "published"}:
-                    pursued[unit] += 1
+                    pursued[unit_id] += 1
         return pursued
+
+    def _of_units(
+        self, organisation_id: str, unit_ids: Collection[str], structure: int
+    ) -> list[tuple[str, str, str, bytes]]:
+        """Cycle, id, unit and state of the objectives that some units carried."""
+        key = structure, frozenset(unit_ids)
+        if key not in self._carried:
+            rows = _OBJECTIVES_OF_UNITS.rows(
+                self._connection, unit_ids, organisation_id=organisation_id, structure=structure
+            )
+            # What moved from one of the units to another may come twice.
+            found = {row[1]: row for row in rows if row[2] in key[1]}
+            self._carried[key] = [(row[0], row[1], row[2], row[3]) for row in found.values()]
+        return self._carried[key]
 
     def aligned_to(self, organisation_id: str, parents: Iterable[str], structure: int) -> list[str]:
         """The objectives that serve, or have served, some goals."""
-        column = schema.alignment.c
-        found: set[str] = set()
-        for some in _chunks(parents):
-            statement = select(column.objective_id).where(
-                column.organisation_id == organisation_id,
-                column.parent.in_(some),
-                column.position <= structure,
-            )
-            found.update(self._connection.execute(statement).scalars())
-        return sorted(found)
+        rows = _ALIGNED_TO.rows(
+            self._connection, parents, organisation_id=organisation_id, structure=structure
+        )
+        return sorted({row[0] for row in rows})
 
     def _found(self, kind: str, statement: Select[*tuple[Any, ...]]) -> Iterator[Goal]:
-        for cycle_id, objective_id, goal_id, state in self._connection.execute(statement):
-            yield Goal(cycle_id, objective_id, goal_id, current.decode(kind, state))
+        for row in self._connection.execute(statement):
+            yield _goal(kind, row)
 
     def kpis(
         self,
         organisation_id: str,
         known: int,
         structure: int,
-        *where: ColumnElement[bool],
         after: str = "",
-        unit_ids: Container[str] | None = None,
+        unit_ids: Collection[str] | None = None,
+        kpi_ids: Collection[str] | None = None,
     ) -> Iterator[Goal]:
         """KPIs as they stood, with every version of their definition that was known.
 
         One that came to be watched only later is there as it was first defined: what it measures
-        was so all along, and its readings may reach far back.
+        was so all along, and its readings may reach far back. Read as far as wanted.
         """
-        goal, version, newest = schema.goal.c, schema.goal_version.c, schema.goal_version.alias()
-        position = func.coalesce(_last_version(structure), goal.position)
-        statement = (
-            select(version.unit_id, version.state, newest.c.state)
-            .select_from(schema.goal)
-            .join(schema.goal_version, and_(*_of_goal(version), version.position == position))
-            .join(newest, and_(*_of_goal(newest.c), newest.c.position == _last_version(known)))
-            .where(
-                goal.organisation_id == organisation_id,
-                goal.kind == "kpi",
-                goal.cycle_id == "",
-                goal.objective_id == "",
-                goal.goal_id > after,
-                goal.position <= known,
-                *where,
+        bounds: dict[str, Any] = {
+            "organisation_id": organisation_id,
+            "known": known,
+            "structure": structure,
+        }
+        if kpi_ids is None and unit_ids is not None:
+            rows = _KPIS_EVER_OF_UNITS.rows(
+                self._connection, unit_ids, organisation_id=organisation_id, known=known
             )
-            .order_by(goal.goal_id)
-        )
-        for unit_id, state, newest_state in self._connection.execute(statement):
-            if unit_ids is None or unit_id in unit_ids:
-                kpi, latest = current.decode("kpi", state), current.decode("kpi", newest_state)
-                if isinstance(kpi, KpiState) and isinstance(latest, KpiState):
-                    yield Goal("", "", kpi.card.kpi_id, KpiState(kpi.card, latest.versions))
+            kpi_ids = {row[0] for row in rows}
+        if kpi_ids is not None:
+            of_ids = sorted(_KPIS_BY_ID.rows(self._connection, kpi_ids, **bounds))
+            yield from _kpis((row for row in of_ids if row[0] > after), unit_ids)
+            return
+        more = True
+        while more:
+            some = _KPIS.rows(self._connection, after=after, limit=AT_A_TIME, **bounds)
+            yield from _kpis(some, None)
+            more = len(some) == AT_A_TIME
+            after = some[-1][0] if some else after
 
     def linked_kpis(self, organisation_id: str, cycle_id: str, known: int) -> list[str]:
         """The KPIs that key results of a cycle follow or have followed."""
@@ -293,33 +327,30 @@ class Reader:
         self, organisation_id: str, key_result_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[CheckInRow]]:
         """What was said of some key results, in the order of the keys."""
-        column = schema.check_in.c
-        found: dict[str, list[CheckInRow]] = {}
-        for ids in _chunks(key_result_ids):
-            statement = (
-                select(schema.check_in)
-                .where(
-                    column.organisation_id == organisation_id,
-                    column.key_result_id.in_(ids),
-                    column.position <= known,
-                    column.effective_at <= as_of,
-                )
-                .order_by(*schema.check_in.primary_key)
-            )
-            rows = (CheckInRow(*row) for row in self._connection.execute(statement))
-            found |= {
-                key: list(group) for key, group in groupby(rows, lambda row: row.key_result_id)
-            }
-        return found
+        rows = _CHECK_INS.rows(
+            self._connection,
+            key_result_ids,
+            organisation_id=organisation_id,
+            known=known,
+            as_of=as_of,
+        )
+        return {
+            key: list(group)
+            for key, group in groupby(starmap(CheckInRow, rows), lambda row: row.key_result_id)
+        }
 
     def readings(
         self, organisation_id: str, kpi_id: str, known: int, as_of: datetime
     ) -> list[ReadingRow]:
         """What was said of a KPI, in the order of the keys."""
-        statement = _readings(organisation_id, kpi_id, known, as_of).order_by(
-            *schema.reading.primary_key
+        rows = _READINGS.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            kpi_id=kpi_id,
+            known=known,
+            as_of=as_of,
         )
-        return [ReadingRow(*row) for row in self._connection.execute(statement)]
+        return list(starmap(ReadingRow, rows))
 
     def counting_reading(
         self,
@@ -327,72 +358,156 @@ class Reader:
         kpi_id: str,
         known: int,
         as_of: datetime,
-        since: datetime | None = None,
+        since: datetime = _EVER,
     ) -> ReadingRow | None:
         """The reading that counts at a moment, among those effective since another."""
-        column = schema.reading.c
-        statement = _readings(organisation_id, kpi_id, known, as_of).order_by(
-            *(key.desc() for key in schema.reading.primary_key)
-        )
-        if since is not None:
-            statement = statement.where(column.effective_at >= since)
-        # The last row of each reading comes first, so the first that stands is the one.
-        seen: set[int] = set()
-        for row in self._connection.execute(statement):
-            reading = ReadingRow(*row)
-            if reading.first_position not in seen and reading.event in {"recorded", "corrected"}:
-                return reading
-            seen.add(reading.first_position)
+        # The last row of each reading comes first, so the first that stands is the one: usually
+        # one of the last few.
+        for limit in (FEW_READINGS, ROWS_MAX):
+            seen: set[int] = set()
+            rows = _LAST_READINGS.rows(
+                self._connection,
+                organisation_id=organisation_id,
+                kpi_id=kpi_id,
+                known=known,
+                as_of=as_of,
+                since=since,
+                limit=limit,
+            )
+            for reading in starmap(ReadingRow, rows):
+                if reading.first_position in seen:
+                    continue
+                if reading.event in {"recorded", "corrected"}:
+                    return reading
+                seen.add(reading.first_position)
+            if len(rows) < FEW_READINGS:
+                break
         return None
 
     def missed_readings(
         self, organisation_id: str, kpi_id: str, known: int, as_of: datetime, *, limit: int
     ) -> list[ReadingRow]:
         """The last periods that were missed and have no reading since, in order."""
-        column = schema.reading.c
-        of_kpi = _readings(organisation_id, kpi_id, known, as_of)
-        missed = [
-            ReadingRow(*row)
-            for row in self._connection.execute(
-                of_kpi.where(schema.IS_MISSED).order_by(column.effective_at.desc()).limit(limit)
-            )
-        ]
+        bounds: dict[str, Any] = {
+            "organisation_id": organisation_id,
+            "kpi_id": kpi_id,
+            "known": known,
+            "as_of": as_of,
+        }
+        missed = [ReadingRow(*row) for row in _MISSED.rows(self._connection, limit=limit, **bounds)]
         if not missed:
             return []
-        beside = of_kpi.where(
-            column.effective_at.in_({each.effective_at for each in missed})
-        ).order_by(*schema.reading.primary_key)
-        rows = [ReadingRow(*row) for row in self._connection.execute(beside)]
-        came = {row.period for row in standing.standing(rows)}
+        beside = starmap(
+            ReadingRow,
+            _READINGS_AT.rows(self._connection, {each.effective_at for each in missed}, **bounds),
+        )
+        came = {row.period for row in standing.standing(beside)}
         return [row for row in reversed(missed) if row.period not in came]
 
-    # ------------------------------------------------------------------ history, replay, export
-
-    def changes(
-        self,
-        organisation_id: str,
-        kind: str,
-        goal_id: str,
-        known: int,
-        *,
-        after: tuple[int, int],
-        limit: int,
-    ) -> list[ChangeRow]:
-        """What happened to a thing, in order."""
-        column = schema.change.c
-        statement = (
-            select(schema.change)
-            .where(
-                column.organisation_id == organisation_id,
-                column.kind == kind,
-                column.goal_id == goal_id,
-                column.position <= known,
-                row_of(column.position, column.ordinal) > row_of(*after),
-            )
-            .order_by(column.position, column.ordinal)
-            .limit(limit)
+    def there(
+        self, organisation_id: str, kind: str, goal_ids: Iterable[str], position: int
+    ) -> set[str]:
+        """Which of some things had come to be by a position."""
+        rows = _THERE.rows(
+            self._connection,
+            goal_ids,
+            organisation_id=organisation_id,
+            kind=kind,
+            position=position,
         )
-        return [ChangeRow(*row) for row in self._connection.execute(statement)]
+        return {row[0] for row in rows}
+
+    # ------------------------------------------------------------------ readings of many KPIs
+
+    def series(
+        self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
+    ) -> dict[str, list[ReadingRow]]:
+        """What was said of some KPIs, each in the order of the keys."""
+        column = schema.reading.c
+        return self._by_kpi(
+            select(schema.reading).where(
+                column.organisation_id == organisation_id,
+                column.kpi_id.in_(ids),
+                column.position <= known,
+                column.effective_at <= as_of,
+            )
+            for ids in _chunks(kpi_ids)
+        )
+
+    def last_readings(
+        self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
+    ) -> dict[str, list[ReadingRow]]:
+        """What was said of the last period of each KPI of which somebody said a value."""
+        goal, row, other = schema.goal.c, schema.reading.c, schema.reading.alias().c
+        last = (
+            select(other.effective_at)
+            .where(
+                other.organisation_id == goal.organisation_id,
+                other.kpi_id == goal.goal_id,
+                other.position <= known,
+                other.effective_at <= as_of,
+                other.event.in_(("recorded", "corrected")),
+            )
+            .order_by(other.effective_at.desc())
+            .limit(1)
+            .correlate(schema.goal)
+            .scalar_subquery()
+        )
+        return self._by_kpi(
+            select(schema.reading)
+            .select_from(schema.goal)
+            .join(
+                schema.reading,
+                and_(
+                    row.organisation_id == goal.organisation_id,
+                    row.kpi_id == goal.goal_id,
+                    row.effective_at == last,
+                ),
+            )
+            .where(
+                goal.organisation_id == organisation_id,
+                goal.kind == "kpi",
+                goal.goal_id.in_(ids),
+                row.position <= known,
+            )
+            for ids in _chunks(kpi_ids)
+        )
+
+    def missed_of(
+        self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
+    ) -> dict[str, list[ReadingRow]]:
+        """What was said of the periods of some KPIs that were missed at first."""
+        row, missed = schema.reading.c, schema.reading.c
+        return self._by_kpi(
+            select(schema.reading).where(
+                row.organisation_id == organisation_id,
+                row.position <= known,
+                row_of(row.kpi_id, row.effective_at).in_(
+                    select(missed.kpi_id, missed.effective_at).where(
+                        missed.organisation_id == organisation_id,
+                        missed.kpi_id.in_(ids),
+                        missed.position <= known,
+                        missed.effective_at <= as_of,
+                        schema.IS_MISSED,
+                    )
+                ),
+            )
+            for ids in _chunks(kpi_ids)
+        )
+
+    def _by_kpi(
+        self, statements: Iterable[Select[*tuple[Any, ...]]]
+    ) -> dict[str, list[ReadingRow]]:
+        found: dict[str, list[ReadingRow]] = defaultdict(list)
+        for statement in statements:
+            for values in self._connection.execute(statement):
+                row = ReadingRow(*values)
+                found[row.kpi_id].append(row)
+        for rows in found.values():
+            rows.sort(key=lambda row: (row.effective_at, row.first_position, row.position))
+        return found
+
+    # ------------------------------------------------------------------ history, replay, export
 
     def touched(self, organisation_id: str, after: int, last: int) -> dict[str, list[str]]:
         """What something happened to after a position up to another: ids by kind, in order."""
@@ -431,21 +546,42 @@ class Reader:
         self, organisation_id: str, kind: str, goal_id: str, known: int, *, limit: int
     ) -> list[ChangeRow]:
         """The last comments on a thing, in order."""
-        column = schema.change.c
-        statement = (
-            select(schema.change)
-            .where(
-                column.organisation_id == organisation_id,
-                column.kind == kind,
-                column.goal_id == goal_id,
-                column.event == events.CommentAdded.__name__,
-                column.position <= known,
-            )
-            .order_by(column.position.desc())
-            .limit(limit)
+        rows = _COMMENTS.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            kind=kind,
+            goal_id=goal_id,
+            known=known,
+            limit=limit,
         )
-        rows = [ChangeRow(*row) for row in self._connection.execute(statement)]
-        return rows[::-1]
+        return [ChangeRow(*row) for row in reversed(rows)]
+
+    def last_touched(
+        self,
+        organisation_id: str,
+        kind: str,
+        goal_ids: Iterable[str],
+        known: int,
+        *,
+        not_by: str,
+    ) -> dict[str, datetime]:
+        """When it was last known that somebody, but for one actor, did something with things."""
+        column = schema.change.c
+        found: dict[str, datetime] = {}
+        for ids in _chunks(goal_ids):
+            statement = (
+                select(column.goal_id, func.max(column.known_at))
+                .where(
+                    column.organisation_id == organisation_id,
+                    column.kind == kind,
+                    column.goal_id.in_(ids),
+                    column.position <= known,
+                    column.actor != not_by,
+                )
+                .group_by(column.goal_id)
+            )
+            found |= {row[0]: row[1] for row in self._connection.execute(statement)}
+        return found
 
     def payloads(
         self,
@@ -475,6 +611,11 @@ class Reader:
                 )
             )
         ]
+
+    def events_at(self, organisation_id: str, positions: Iterable[int]) -> list[Replayed]:
+        """The stored events at some positions, in order."""
+        rows = _EVENTS_AT.rows(self._connection, positions, organisation_id=organisation_id)
+        return sorted(starmap(Replayed, rows))
 
     def events(
         self,
@@ -534,7 +675,38 @@ def _of_goal(version: Any) -> tuple[ColumnElement[bool], ...]:  # noqa: ANN401  
     )
 
 
-def _stood(organisation_id: str, kind: str, structure: int) -> Select[*tuple[Any, ...]]:
+def _goal(kind: str, row: Row) -> Goal:
+    cycle_id, objective_id, goal_id, state = row
+    return Goal(cycle_id, objective_id, goal_id, current.decode(kind, state))
+
+
+def _key(goal: Goal) -> Key:
+    return goal.key
+
+
+def _kpis(rows: Iterable[Row], unit_ids: Container[str] | None) -> Iterator[Goal]:
+    for kpi_id, unit_id, state, newest_state in rows:
+        if unit_ids is None or unit_id in unit_ids:
+            kpi, latest = current.decode("kpi", state), current.decode("kpi", newest_state)
+            if isinstance(kpi, KpiState) and isinstance(latest, KpiState):
+                yield Goal("", "", kpi_id, KpiState(kpi.card, latest.versions))
+
+
+# ---------------------------------------------------------------------- the statements
+
+_ORGANISATION: Final[BindParameter[str]] = bindparam("organisation_id")
+_KIND: Final[BindParameter[str]] = bindparam("kind")
+_KNOWN: Final[BindParameter[int]] = bindparam("known")
+_STRUCTURE: Final[BindParameter[int]] = bindparam("structure")
+_AS_OF: Final[BindParameter[datetime]] = bindparam("as_of")
+_LIMIT: Final[BindParameter[int]] = bindparam("limit")
+
+
+def _stood(
+    organisation_id: ColumnElement[str],
+    kind: ColumnElement[str],
+    structure: ColumnElement[int],
+) -> Select[*tuple[Any, ...]]:
     """Each thing of a kind with its last version up to a position."""
     goal, version = schema.goal.c, schema.goal_version.c
     return (
@@ -552,13 +724,42 @@ def _stood(organisation_id: str, kind: str, structure: int) -> Select[*tuple[Any
     )
 
 
-def _last_version(at_most: int) -> ScalarSelect[int]:
+def _last_version(at_most: ColumnElement[int]) -> ScalarSelect[int]:
     version = schema.goal_version.alias().c
     return (
         select(func.max(version.position))
         .where(*_of_goal(version), version.position <= at_most)
         .correlate(schema.goal)
         .scalar_subquery()
+    )
+
+
+def _kpis_stood() -> Select[*tuple[Any, ...]]:
+    """Each KPI as it stood, or as it was first defined, and its newest version that was known."""
+    goal, version, newest = schema.goal.c, schema.goal_version.c, schema.goal_version.alias()
+    position = func.coalesce(_last_version(_STRUCTURE), goal.position)
+    return (
+        select(goal.goal_id, version.unit_id, version.state, newest.c.state)
+        .select_from(schema.goal)
+        .join(schema.goal_version, and_(*_of_goal(version), version.position == position))
+        .join(newest, and_(*_of_goal(newest.c), newest.c.position == _last_version(_KNOWN)))
+        .where(
+            goal.organisation_id == _ORGANISATION,
+            goal.kind == "kpi",
+            goal.cycle_id == "",
+            goal.objective_id == "",
+            goal.position <= _KNOWN,
+        )
+    )
+
+
+def _ever_of_units(kind: str, listed: Sequence[BindParameter[Any]]) -> Select[*tuple[Any, ...]]:
+    """Which things of a kind some units have ever carried, up to whatever position."""
+    version = schema.goal_version.alias().c
+    return select(version.goal_id).where(
+        version.organisation_id == _ORGANISATION,
+        version.kind == kind,
+        version.unit_id.in_(listed),
     )
 
 
@@ -592,16 +793,143 @@ def of_units(unit_ids: Collection[str]) -> ColumnElement[bool]:
     return or_(and_(event.kind == "unit", event.goal_id.in_(unit_ids)), unit_id.in_(unit_ids))
 
 
-def _readings(
-    organisation_id: str, kpi_id: str, known: int, as_of: datetime
-) -> Select[*tuple[Any, ...]]:
+def _readings() -> Select[*tuple[Any, ...]]:
     column = schema.reading.c
     return select(schema.reading).where(
-        column.organisation_id == organisation_id,
-        column.kpi_id == kpi_id,
-        column.position <= known,
-        column.effective_at <= as_of,
+        column.organisation_id == _ORGANISATION,
+        column.kpi_id == bindparam("kpi_id"),
+        column.position <= _KNOWN,
+        column.effective_at <= _AS_OF,
     )
+
+
+_LAST_POSITION: Final = Statement(
+    select(schema.event.c.position, schema.event.c.known_at_max)
+    .where(
+        schema.event.c.organisation_id == _ORGANISATION,
+        schema.event.c.position <= bindparam("at_most"),
+    )
+    .order_by(schema.event.c.position.desc())
+    .limit(1)
+)
+_POSITION_KNOWN_AT: Final = Statement(
+    select(schema.event.c.position)
+    .where(
+        schema.event.c.organisation_id == _ORGANISATION,
+        schema.event.c.known_at_max <= bindparam("known_at"),
+    )
+    .order_by(schema.event.c.known_at_max.desc(), schema.event.c.position.desc())
+    .limit(1)
+)
+_CYCLE_OF: Final = Statement(
+    select(schema.goal.c.cycle_id).where(
+        schema.goal.c.organisation_id == _ORGANISATION,
+        schema.goal.c.kind == _KIND,
+        schema.goal.c.goal_id == bindparam("goal_id"),
+        schema.goal.c.position <= _KNOWN,
+    )
+)
+_THERE: Final = ListStatement(
+    lambda listed: select(schema.goal.c.goal_id).where(
+        schema.goal.c.organisation_id == _ORGANISATION,
+        schema.goal.c.kind == _KIND,
+        schema.goal.c.goal_id.in_(listed),
+        schema.goal.c.position <= bindparam("position"),
+    )
+)
+_EVENTS_AT: Final = ListStatement(
+    lambda listed: select(schema.event.c.position, schema.event.c.payload).where(
+        schema.event.c.organisation_id == _ORGANISATION,
+        schema.event.c.position.in_(listed),
+    )
+)
+_GOALS: Final = Statement(
+    _stood(_ORGANISATION, _KIND, _STRUCTURE)
+    .where(
+        row_of(*_KEY)
+        > row_of(bindparam("after_cycle"), bindparam("after_objective"), bindparam("after_goal"))
+    )
+    .order_by(*_KEY)
+    .limit(_LIMIT)
+)
+_GOALS_BY_ID: Final = ListStatement(
+    lambda listed: _stood(_ORGANISATION, _KIND, _STRUCTURE).where(schema.goal.c.goal_id.in_(listed))
+)
+_KEY_RESULTS_OF: Final = ListStatement(
+    lambda listed: _stood(_ORGANISATION, literal("key_result"), _STRUCTURE).where(
+        schema.goal.c.cycle_id == bindparam("cycle_id"), schema.goal.c.objective_id.in_(listed)
+    )
+)
+_OBJECTIVES_OF_UNITS: Final = ListStatement(
+    lambda listed: (
+        _stood(_ORGANISATION, literal("objective"), _STRUCTURE)
+        .with_only_columns(
+            schema.goal.c.cycle_id,
+            schema.goal.c.goal_id,
+            schema.goal_version.c.unit_id,
+            schema.goal_version.c.state,
+        )
+        .where(schema.goal.c.goal_id.in_(_ever_of_units("objective", listed)))
+    )
+)
+_KPIS_EVER_OF_UNITS: Final = ListStatement(lambda listed: _ever_of_units("kpi", listed))
+_KPIS: Final = Statement(
+    _kpis_stood()
+    .where(schema.goal.c.goal_id > bindparam("after"))
+    .order_by(schema.goal.c.goal_id)
+    .limit(_LIMIT)
+)
+_KPIS_BY_ID: Final = ListStatement(
+    lambda listed: _kpis_stood().where(schema.goal.c.goal_id.in_(listed))
+)
+_ALIGNED_TO: Final = ListStatement(
+    lambda listed: select(schema.alignment.c.objective_id).where(
+        schema.alignment.c.organisation_id == _ORGANISATION,
+        schema.alignment.c.parent.in_(listed),
+        schema.alignment.c.position <= _STRUCTURE,
+    )
+)
+_CHECK_INS: Final = ListStatement(
+    lambda listed: (
+        select(schema.check_in)
+        .where(
+            schema.check_in.c.organisation_id == _ORGANISATION,
+            schema.check_in.c.key_result_id.in_(listed),
+            schema.check_in.c.position <= _KNOWN,
+            schema.check_in.c.effective_at <= _AS_OF,
+        )
+        .order_by(*schema.check_in.primary_key)
+    )
+)
+_READINGS: Final = Statement(_readings().order_by(*schema.reading.primary_key))
+_READINGS_AT: Final = ListStatement(
+    lambda listed: (
+        _readings()
+        .where(schema.reading.c.effective_at.in_(listed))
+        .order_by(*schema.reading.primary_key)
+    )
+)
+_LAST_READINGS: Final = Statement(
+    _readings()
+    .where(schema.reading.c.effective_at >= bindparam("since"))
+    .order_by(*(key.desc() for key in schema.reading.primary_key))
+    .limit(_LIMIT)
+)
+_MISSED: Final = Statement(
+    _readings().where(schema.IS_MISSED).order_by(schema.reading.c.effective_at.desc()).limit(_LIMIT)
+)
+_COMMENTS: Final = Statement(
+    select(schema.change)
+    .where(
+        schema.change.c.organisation_id == _ORGANISATION,
+        schema.change.c.kind == _KIND,
+        schema.change.c.goal_id == bindparam("goal_id"),
+        schema.change.c.event == events.CommentAdded.__name__,
+        schema.change.c.position <= _KNOWN,
+    )
+    .order_by(schema.change.c.position.desc())
+    .limit(_LIMIT)
+)
 
 
 def _key_text(value: object) -> str:

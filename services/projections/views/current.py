@@ -4,6 +4,7 @@ A state is the card that is shown, without what only a moment can say (progress,
 """
 
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final, TypeVar, assert_never
 
 import msgspec
@@ -84,6 +85,10 @@ CREATING: Final = (
 )
 """The events with which a thing comes to be; nothing went before."""
 
+SHARED_MAX: Final = 4_096
+"""So many states of what many goals have in common are kept decoded: nothing in them changes."""
+_SHARED: Final = {"organisation", "unit", "cycle"}
+
 _encoder: Final = msgspec.json.Encoder()
 _decoders: Final[dict[str, msgspec.json.Decoder[State]]] = {
     "organisation": msgspec.json.Decoder(OrganisationState),
@@ -102,6 +107,11 @@ def encode(state: State) -> bytes:
 
 def decode(kind: str, state: bytes) -> State:
     """A stored state of a thing of that kind."""
+    return _shared(kind, state) if kind in _SHARED else _decoders[kind].decode(state)
+
+
+@lru_cache(maxsize=SHARED_MAX)
+def _shared(kind: str, state: bytes) -> State:
     return _decoders[kind].decode(state)
 
 
