@@ -214,7 +214,7 @@ async def test_what_goes_wrong_before_a_command_is_read_is_a_problem_too(
         stale.setattr(tokens, "STALE_MAX_S", -1)
         assert problem(await ledger.post(unit)) == (503, "keys_unavailable")
 
-    async def fail(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of the house")
 
     with monkeypatch.context() as broken:
