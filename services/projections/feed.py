@@ -2,7 +2,8 @@
 
 Stops for good at a gap, at an event it cannot read or does not know, and at a history that does not
 follow: what came before stays stored, and the health says why. A server or a database that is away
-is waited for. Rows and position are one transaction, so each event counts exactly once.
+is waited for. Rows and position are one transaction, so each event counts exactly once. While some
+rows are being stored, the next events become rows.
 """
 
 import asyncio
@@ -35,10 +36,14 @@ from services.projections.metrics import Metrics, Poisoned
 from services.projections.view_store.store import NotNext, StoreUnavailable, ViewStore
 from services.projections.views.current import BrokenHistory, UnknownEvent
 from services.projections.views.projector import Projector
+from services.projections.views.rows import Rows
 
 PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 5.0
 TROUBLE_FADES_S: Final = 2 * API_TIMEOUT_S
+AHEAD_MAX: Final = 20_000
+"""Events that may be projected and not stored: the more are stored at once, the fewer pages of the
+database are written again and again."""
 
 log = structlog.get_logger()
 
@@ -59,6 +64,43 @@ PASSING: Final = (
     StoreUnavailable,
     NotNext,
 )
+
+
+class Ahead:
+    """What has become rows and is not stored yet, in order."""
+
+    def __init__(self, position: int) -> None:
+        self.projected = position
+        self._taken = position
+        self._stored = position
+        self._rows = Rows()
+        self._changed = asyncio.Condition()
+
+    async def add(self, rows: Rows, position: int) -> None:
+        """The rows of the next events, up to a position."""
+        async with self._changed:
+            self._rows.extend(rows)
+            self.projected = position
+            self._changed.notify_all()
+
+    async def take(self) -> tuple[Rows, int, int]:
+        """All that waits to be stored, and its first and last position; waits for there to be."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.projected > self._taken)
+            (rows, self._rows), first = (self._rows, Rows()), self._taken + 1
+            self._taken = self.projected
+            return rows, first, self._taken
+
+    async def stored(self) -> None:
+        """What was taken last is stored."""
+        async with self._changed:
+            self._stored = self._taken
+            self._changed.notify_all()
+
+    async def at_most(self, events: int) -> None:
+        """Wait until no more than so many events are ahead of what is stored."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.projected - self._stored <= events)
 
 
 class Feed:
@@ -102,11 +144,11 @@ class Feed:
     async def run(self) -> None:
         """Follow the log until cancelled, or until there is something it must not pass over."""
         pause_s = PAUSE_FIRST_S
-        with ThreadPoolExecutor(1, thread_name_prefix="views") as worker:
+        with ThreadPoolExecutor(2, thread_name_prefix="views") as workers:
             while True:
                 reached = self.position
                 try:
-                    await self._follow(worker)
+                    await self._follow(workers)
                 except POISON as error:
                     self._stop(error)
                     return
@@ -128,12 +170,26 @@ class Feed:
         """Until it has gone on from where it is at this call, or has stopped for good."""
         return self._moved.wait()
 
-    async def _follow(self, worker: ThreadPoolExecutor) -> None:
+    async def _follow(self, workers: ThreadPoolExecutor) -> None:
         self._projector.forget()
-        self.position = await finished(self.store.position, worker)
+        self.position = await finished(self.store.position, workers)
+        self._wake()  # somebody else may have brought the views there
         last = (await stream_info(self._client, self._stream)).state.last_seq
         if last < self.position:
             raise GapInLog(self.position, last)
+        ahead = Ahead(self.position)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._project_all(workers, ahead), name="views projected")
+                both.create_task(self._store_all(workers, ahead), name="views stored")
+        except BaseExceptionGroup as failed:
+            # What fails while we are being cancelled must not keep us from ending.
+            if (ours := asyncio.current_task()) is not None and ours.cancelling():
+                raise asyncio.CancelledError from failed
+            raise failed.exceptions[0] from None
+
+    async def _project_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
+        """Batch after batch becomes rows, so far ahead of what is stored and no further."""
         # The last event is read once more: it must still be the one the views were built from.
         reading = read_stream(
             self._client,
@@ -145,14 +201,39 @@ class Feed:
         )
         async with contextlib.aclosing(reading) as batches:
             async for batch in batches:
-                self.position = await finished(partial(self._take, batch), worker)
-                self._wake()
+                if self._projector.remembers_much:
+                    await ahead.at_most(0)
+                    self._projector.trim()
+                position, poison = await finished(
+                    partial(self._project, batch, ahead.projected), workers
+                )
+                await ahead.add(self._projector.take(), position)
+                if poison is not None:
+                    await ahead.at_most(0)
+                    raise poison
+                await ahead.at_most(AHEAD_MAX)
 
-    def _take(self, batch: Sequence[StoredMessage]) -> int:
-        """Project and store one batch, in the worker; the position that is stored then."""
-        started = time.perf_counter()
-        before = position = self.position
-        poison: Poison | None = None
+    async def _store_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
+        """Whatever has become rows while the last were being stored is stored at once."""
+        while True:
+            rows, first, last = await ahead.take()
+            started = time.perf_counter()
+            await finished(partial(self.store.write, rows, first, last), workers)
+            self.position = last
+            self._wake()
+            await ahead.stored()
+            took_s = time.perf_counter() - started
+            self._metrics.advanced(last - first + 1, took_s)
+            log.info(
+                "views_advanced",
+                position=last,
+                events=last - first + 1,
+                ms=round(took_s * 1_000, 1),
+            )
+
+    def _project(self, batch: Sequence[StoredMessage], before: int) -> tuple[int, Exception | None]:
+        """In a worker; how far it came, and why no further."""
+        position = before
         for message in batch:
             if message.position <= before:
                 self._compare(message)
@@ -161,26 +242,11 @@ class Feed:
                 recorded = codec.decode_event(message.position, message.payload)
                 self._projector.add(recorded, message.payload)
             except (UndecodableEvent, UnknownEvent, BrokenHistory) as error:
-                poison = error
                 event_type = message.subject.rpartition(".")[2]
                 self.poisoned = Poisoned(message.position, event_type, str(error))
-                break
+                return position, error
             position = message.position
-        if position > before:
-            self.store.write(self._projector.take(), before + 1, position)
-            self._projector.trim()
-            took_s = time.perf_counter() - started
-            self._metrics.advanced(position - before, took_s)
-            log.info(
-                "views_advanced",
-                position=position,
-                events=position - before,
-                ms=round(took_s * 1_000, 1),
-            )
-        if poison is not None:
-            self.position = position
-            raise poison
-        return position
+        return position, None
 
     def _compare(self, message: StoredMessage) -> None:
         try:

@@ -16,8 +16,10 @@ import structlog
 from rich.console import Console
 
 from tests.benchmarks import (
+    bench_asof,
     bench_cluster,
     bench_commands,
+    bench_feed,
     bench_growth,
     bench_http,
     bench_loading,
@@ -37,6 +39,8 @@ PARTS: Final[Mapping[str, Callable[[Workplace], Part]]] = {
         bench_readings,
         bench_loading,
         bench_growth,
+        bench_asof,
+        bench_feed,
         bench_cluster,
         bench_http,
     )

@@ -5,6 +5,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, get_args
 
@@ -114,9 +115,17 @@ def _sqlite(place: Path) -> Iterator[str]:
     yield str(place / "events.sqlite")
 
 
+@contextmanager
+def _postgresql(place: Path) -> Iterator[str]:
+    if find_spec("psycopg_pool") is None:
+        raise NotInstalled(f"the package psycopg_pool is absent; {processes.HOW_TO_INSTALL}")
+    with processes.postgresql(place) as port:
+        yield port
+
+
 STARTED: Final[Mapping[str, Callable[[Path], AbstractContextManager[str]]]] = {
     "umadb": processes.umadb,
-    "postgresql": processes.postgresql,
+    "postgresql": _postgresql,
     "sqlite": _sqlite,
 }
 """How each store comes to life in a directory; the value of the context is its address."""

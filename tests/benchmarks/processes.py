@@ -86,8 +86,6 @@ def umadb(home: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def postgresql(home: Path) -> Iterator[str]:
     """PostgreSQL from the system, every commit on disk; its port on this machine."""
-    if find_spec("psycopg_pool") is None:
-        raise NotInstalled(f"the package psycopg is absent; {HOW_TO_INSTALL}")
     programs = _postgresql_programs()
     home.mkdir(parents=True)
     # PostgreSQL refuses to run as root, and needs its way to the directory.
@@ -98,6 +96,8 @@ def postgresql(home: Path) -> Iterator[str]:
         shutil.chown(data, user)
         for above in (home, *home.parents[:PLACES_ABOVE]):
             above.chmod(0o711)
+        if subprocess.run(["test", "-w", data], user=user, cwd="/", check=False).returncode != 0:
+            raise NotInstalled(f"PostgreSQL may not run as root, and {user} has no way to {data}")
     make = [str(programs / "initdb"), "--auth=trust", f"--username={POSTGRESQL_USER}"]
     make += ["--encoding=UTF8", "--locale=C", f"--pgdata={data}"]
     serve = [str(programs / "postgres"), "-D", str(data), f"-cport={port}"]

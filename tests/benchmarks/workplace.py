@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from tests.benchmarks import five_years
 from tests.benchmarks.clients import CLIENTS_PER_CONNECTION
 from tests.benchmarks.company import Company
 from tests.benchmarks.filled import filled_log
@@ -23,6 +24,10 @@ class Sizes(Struct, frozen=True):
     """How many the company has that is checked in on."""
     imported_readings: int
     """How many are in the file that the import program reads."""
+    organisation: five_years.Size
+    """What the views hold that are asked about the past."""
+    fed_events: int
+    """How many events of the longer log below become views."""
     few_events: int
     many_events: int
     """How long the logs are whose cost is compared; the longer one is loaded, too."""
@@ -35,6 +40,8 @@ SIZES: Final[Mapping[str, Sizes]] = {
         many=512,
         key_results=1_000,
         imported_readings=50_000,
+        organisation=five_years.Size(),
+        fed_events=200_000,
         few_events=10_000,
         many_events=1_000_000,
     ),
@@ -45,6 +52,8 @@ SIZES: Final[Mapping[str, Sizes]] = {
         key_results=1_000,
         # As many as in full: the program's start, which is half a second, belongs to it.
         imported_readings=50_000,
+        organisation=five_years.Size(departments=4, teams=96, weekly_kpis=300, monthly_kpis=2_000),
+        fed_events=50_000,
         few_events=10_000,
         many_events=100_000,
     ),
@@ -55,6 +64,10 @@ SIZES: Final[Mapping[str, Sizes]] = {
         many=4,
         key_results=9,
         imported_readings=100,
+        organisation=five_years.Size(
+            quarters=2, departments=2, teams=3, weekly_kpis=3, monthly_kpis=4
+        ),
+        fed_events=2_000,
         few_events=1_500,
         many_events=2_500,
     ),

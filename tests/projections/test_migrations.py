@@ -65,10 +65,11 @@ def test_a_chain_of_migrations_ends_in_exactly_the_schema(
 
 
 def tables_and_indexes(connection: Connection) -> list[tuple[Any, ...]]:
-    """All that the database itself says of them, but where Alembic keeps its own count."""
+    """All that the database itself says of them, but where Alembic and SQLite keep their counts."""
     if connection.dialect.name == "sqlite":
         found = connection.exec_driver_sql(
-            "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%' ORDER BY name"
+            "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%' "
+            "AND name NOT LIKE 'sqlite_stat%' ORDER BY name"
         )
         return [(name, " ".join((sql or "").split())) for name, sql in found]
     columns = connection.exec_driver_sql(

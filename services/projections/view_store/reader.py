@@ -19,7 +19,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    ScalarSelect,
     Select,
     Table,
     Text,
@@ -46,7 +45,7 @@ IDS_MAX: Final = 500
 AT_A_TIME: Final = 500
 """Rows in one statement, where nobody knows how many will be wanted."""
 ROWS_MAX: Final = 2**63 - 1
-FEW_READINGS: Final = 3
+FEW_READINGS: Final = 1
 """So many are looked at first: mostly the very last one counts."""
 FIRST: Final = ("", "", "")
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -109,7 +108,7 @@ class Reader:
         self.changes = ChangeReader(connection)
         self._key_results: dict[tuple[int, str, str], list[Goal]] = {}
         """By structure, cycle and objective: told with it, and for themselves."""
-        self._carried: dict[tuple[int, frozenset[str]], list[tuple[str, str, str, bytes]]] = {}
+        self._carried: dict[tuple[int, frozenset[str]], list[ObjectiveCard]] = {}
 
     def organisations(self) -> list[str]:
         """All there are, in order."""
@@ -231,33 +230,35 @@ class Reader:
         self, organisation_id: str, structure: int, unit_ids: Collection[str]
     ) -> list[tuple[str, str]]:
         """The objectives that some units carried, by cycle and id, in order."""
-        found = self._of_units(organisation_id, unit_ids, structure)
-        return sorted((cycle_id, goal_id) for cycle_id, goal_id, _, _ in found)
+        carried = self._carried_by(organisation_id, unit_ids, structure)
+        return sorted((card.cycle_id, card.objective_id) for card in carried)
 
     def objectives_pursued(
         self, organisation_id: str, cycle_id: str, unit_ids: Collection[str], structure: int
     ) -> Counter[str]:
         """How many objectives some units have in a cycle, without those dropped or carried."""
-        pursued: Counter[str] = Counter()
-        for cycle, _, unit_id, state in self._of_units(organisation_id, unit_ids, structure):
-            if cycle == cycle_id:
-                card = current.decode("objective", state)
-                if isinstance(card, ObjectiveCard) and card.state in {"draft", "published"}:
-                    pursued[unit_id] += 1
-        return pursued
+        return Counter(
+            card.unit_id
+            for card in self._carried_by(organisation_id, unit_ids, structure)
+            if card.cycle_id == cycle_id and card.state in {"draft", "published"}
+        )
 
-    def _of_units(
+    def _carried_by(
         self, organisation_id: str, unit_ids: Collection[str], structure: int
-    ) -> list[tuple[str, str, str, bytes]]:
-        """Cycle, id, unit and state of the objectives that some units carried."""
+    ) -> list[ObjectiveCard]:
+        """The objectives that some units carried, as they stood."""
         key = structure, frozenset(unit_ids)
         if key not in self._carried:
             rows = _OBJECTIVES_OF_UNITS.rows(
                 self._connection, unit_ids, organisation_id=organisation_id, structure=structure
             )
             # What moved from one of the units to another may come twice.
-            found = {row[1]: row for row in rows if row[2] in key[1]}
-            self._carried[key] = [(row[0], row[1], row[2], row[3]) for row in found.values()]
+            cards = {row[2]: current.decode("objective", row[3]) for row in rows}
+            self._carried[key] = [
+                card
+                for card in cards.values()
+                if isinstance(card, ObjectiveCard) and card.unit_id in key[1]
+            ]
         return self._carried[key]
 
     def aligned_to(self, organisation_id: str, parents: Iterable[str], structure: int) -> list[str]:
@@ -685,11 +686,14 @@ def _key(goal: Goal) -> Key:
 
 
 def _kpis(rows: Iterable[Row], unit_ids: Container[str] | None) -> Iterator[Goal]:
-    for kpi_id, unit_id, state, newest_state in rows:
-        if unit_ids is None or unit_id in unit_ids:
-            kpi, latest = current.decode("kpi", state), current.decode("kpi", newest_state)
-            if isinstance(kpi, KpiState) and isinstance(latest, KpiState):
-                yield Goal("", "", kpi_id, KpiState(kpi.card, latest.versions))
+    for kpi_id, state, newest_state in rows:
+        kpi, latest = current.decode("kpi", state), current.decode("kpi", newest_state)
+        if (
+            isinstance(kpi, KpiState)
+            and isinstance(latest, KpiState)
+            and (unit_ids is None or kpi.card.unit_id in unit_ids)
+        ):
+            yield Goal("", "", kpi_id, KpiState(kpi.card, latest.versions))
 
 
 # ---------------------------------------------------------------------- the statements
@@ -707,59 +711,26 @@ def _stood(
     kind: ColumnElement[str],
     structure: ColumnElement[int],
 ) -> Select[*tuple[Any, ...]]:
-    """Each thing of a kind with its last version up to a position."""
-    goal, version = schema.goal.c, schema.goal_version.c
-    return (
-        select(*_KEY, version.state)
-        .select_from(schema.goal)
-        .join(
-            schema.goal_version,
-            and_(*_of_goal(version), version.position == _last_version(structure)),
-        )
-        .where(
-            goal.organisation_id == organisation_id,
-            goal.kind == kind,
-            goal.position <= structure,
-        )
+    """Each thing of a kind with its state after its last version up to a position."""
+    goal = schema.goal.c
+    return select(*_KEY, _last_state(structure)).where(
+        goal.organisation_id == organisation_id,
+        goal.kind == kind,
+        goal.position <= structure,
     )
 
 
-def _last_version(at_most: ColumnElement[int]) -> ScalarSelect[int]:
+def _last_state(at_most: ColumnElement[int]) -> ColumnElement[bytes]:
+    # Asked for like this it is one look at the index, and there is always one.
     version = schema.goal_version.alias().c
     return (
-        select(func.max(version.position))
+        select(version.state)
         .where(*_of_goal(version), version.position <= at_most)
+        .order_by(version.position.desc())
+        .limit(1)
         .correlate(schema.goal)
         .scalar_subquery()
-    )
-
-
-def _kpis_stood() -> Select[*tuple[Any, ...]]:
-    """Each KPI as it stood, or as it was first defined, and its newest version that was known."""
-    goal, version, newest = schema.goal.c, schema.goal_version.c, schema.goal_version.alias()
-    position = func.coalesce(_last_version(_STRUCTURE), goal.position)
-    return (
-        select(goal.goal_id, version.unit_id, version.state, newest.c.state)
-        .select_from(schema.goal)
-        .join(schema.goal_version, and_(*_of_goal(version), version.position == position))
-        .join(newest, and_(*_of_goal(newest.c), newest.c.position == _last_version(_KNOWN)))
-        .where(
-            goal.organisation_id == _ORGANISATION,
-            goal.kind == "kpi",
-            goal.cycle_id == "",
-            goal.objective_id == "",
-            goal.position <= _KNOWN,
-        )
-    )
-
-
-def _ever_of_units(kind: str, listed: Sequence[BindParameter[Any]]) -> Select[*tuple[Any, ...]]:
-    """Which things of a kind some units have ever carried, up to whatever position."""
-    version = schema.goal_version.alias().c
-    return select(version.goal_id).where(
-        version.organisation_id == _ORGANISATION,
-        version.kind == kind,
-        version.unit_id.in_(listed),
+        .label(None)
     )
 
 
@@ -791,6 +762,29 @@ def of_units(unit_ids: Collection[str]) -> ColumnElement[bool]:
         .scalar_subquery()
     )
     return or_(and_(event.kind == "unit", event.goal_id.in_(unit_ids)), unit_id.in_(unit_ids))
+
+
+def _kpis_stood() -> Select[*tuple[Any, ...]]:
+    """Each KPI as it stood, or as it was first defined, and its newest version that was known."""
+    goal = schema.goal.c
+    begun = case((goal.position > _STRUCTURE, goal.position), else_=_STRUCTURE)
+    return select(goal.goal_id, _last_state(begun), _last_state(_KNOWN)).where(
+        goal.organisation_id == _ORGANISATION,
+        goal.kind == "kpi",
+        goal.cycle_id == "",
+        goal.objective_id == "",
+        goal.position <= _KNOWN,
+    )
+
+
+def _ever_of_units(kind: str, listed: Sequence[BindParameter[Any]]) -> Select[*tuple[Any, ...]]:
+    """Which things of a kind some units have ever carried, up to whatever position."""
+    version = schema.goal_version.alias().c
+    return select(version.goal_id).where(
+        version.organisation_id == _ORGANISATION,
+        version.kind == kind,
+        version.unit_id.in_(listed),
+    )
 
 
 def _readings() -> Select[*tuple[Any, ...]]:
@@ -861,15 +855,8 @@ _KEY_RESULTS_OF: Final = ListStatement(
     )
 )
 _OBJECTIVES_OF_UNITS: Final = ListStatement(
-    lambda listed: (
-        _stood(_ORGANISATION, literal("objective"), _STRUCTURE)
-        .with_only_columns(
-            schema.goal.c.cycle_id,
-            schema.goal.c.goal_id,
-            schema.goal_version.c.unit_id,
-            schema.goal_version.c.state,
-        )
-        .where(schema.goal.c.goal_id.in_(_ever_of_units("objective", listed)))
+    lambda listed: _stood(_ORGANISATION, literal("objective"), _STRUCTURE).where(
+        schema.goal.c.goal_id.in_(_ever_of_units("objective", listed))
     )
 )
 _KPIS_EVER_OF_UNITS: Final = ListStatement(lambda listed: _ever_of_units("kpi", listed))

@@ -10,6 +10,7 @@ they say is made anew from the log where the fold has changed (fold, generations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -35,6 +36,7 @@ Words = Text().with_variant(Text(collation="C"), "postgresql")
 """Text in the order of its code points, as SQLite has it: orders and cursors are the same."""
 
 
+@lru_cache(maxsize=4_096)  # the rows of an event all bear the same ones
 def microseconds(at: datetime) -> int:
     """An instant as it is stored."""
     return (at - _EPOCH) // _MICROSECOND
@@ -276,25 +278,6 @@ change = Table(
     PrimaryKeyConstraint("organisation_id", "kind", "goal_id", "position", "ordinal"),
     **_SQLITE,
 )
-
-SQLITE_STATISTICS: Final = {
-    ("event", "event"): "1000000 100000 1",
-    ("event", "event_by_date"): "1000000 100000 2 1",
-    ("event", "event_by_cycle"): "500000 50000 20000 1",
-    ("goal", "goal"): "100000 50000 20000 2000 3 1",
-    ("goal", "goal_by_id"): "100000 50000 20000 1",
-    ("goal_version", "goal_version"): "1000000 500000 200000 10 1",
-    ("goal_version", "version_by_unit"): "300000 150000 100000 500 5",
-    ("link", "link"): "4000 2000 200 2 1",
-    ("alignment", "alignment"): "30000 15000 20 1",
-    ("check_in", "check_in"): "1000000 500000 10 1 1 1",
-    ("reading", "reading"): "1000000 500000 200 1 1 1",
-    ("reading", "reading_missed"): "10000 5000 5 1",
-    ("change", "change"): "4000000 2000000 800000 40 3 1",
-}
-"""How many rows SQLite shall take for granted, table and index, as ANALYZE would write it: all in
-all, and for each further column of the index that is known. Without it a list of ids makes it walk
-through everything; and with these its ways are the same for everybody."""
 
 VIEWS: Final = {str(table.name): table for table in metadata.sorted_tables}
 """What is written from the log, by name; each may be exported."""

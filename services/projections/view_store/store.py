@@ -6,7 +6,8 @@ Also the read side's port of eventsourcing: a TrackingRecorder, whose applicatio
 import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, cast
+from itertools import chain
+from typing import Any, Final, cast
 
 import psycopg
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
@@ -27,6 +28,8 @@ from services.projections.view_store.engines import is_lost
 from services.projections.views import current
 from services.projections.views.current import State
 from services.projections.views.rows import CheckInRow, ReadingRow, Rows
+
+ROWS_AT_ONCE: Final = 100
 
 
 class StoreUnavailable(Exception):
@@ -51,6 +54,8 @@ class Insert:
             if self._copies
             else str(insert(table).compile(dialect=dialect))
         )
+        places = f"({', '.join('?' * len(table.columns))})"
+        self._statement_of_many = self._statement + f", {places}" * (ROWS_AT_ONCE - 1)
         self._bound = [
             (place, schema.microseconds if isinstance(column.type, schema.Instant) else str)
             for place, column in enumerate(table.columns)
@@ -62,12 +67,21 @@ class Insert:
         if not rows:
             return
         if not self._copies:
-            connection.exec_driver_sql(self._statement, list(map(self._values, rows)))
+            self._insert(connection, list(map(self._values, rows)))
             return
         driver = cast("psycopg.Connection", connection.connection.driver_connection)
         with driver.cursor() as cursor, cursor.copy(self._statement.encode()) as copy:
             for row in rows:
                 copy.write_row(self._values(row))
+
+    def _insert(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+        # Between two rows the driver would have to wait for whoever else computes meanwhile.
+        many = len(rows) // ROWS_AT_ONCE * ROWS_AT_ONCE
+        for start in range(0, many, ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            connection.exec_driver_sql(self._statement_of_many, tuple(chain.from_iterable(some)))
+        if many < len(rows):
+            connection.exec_driver_sql(self._statement, rows[many:])
 
     def _values(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         values = list(row)

@@ -9,7 +9,7 @@ from goal_contracts import events
 from goal_contracts.codec import Recorded
 
 from services.projections.views.current import BrokenHistory
-from services.projections.views.rows import CheckInRow, ReadingRow
+from services.projections.views.rows import CheckInRow, FactEvent, ReadingRow
 
 CheckInEvent = events.CheckedIn | events.CheckInCorrected | events.CheckInRetracted
 ReadingEvent = (
@@ -75,60 +75,48 @@ def check_in_row(recorded: Recorded, event: CheckInEvent, latest: CheckInRow | N
 
 def reading_row(recorded: Recorded, event: ReadingEvent, latest: ReadingRow | None) -> ReadingRow:
     """The row of a reading event; `latest` is what was last said of the same period and source."""
-    row = ReadingRow(
+    first_position, corrects = recorded.position, None
+    value = value_was = definition_version = numerator = denominator = None
+    said: FactEvent
+    match event:
+        case events.KpiReadingRecorded():
+            said, value, definition_version = "recorded", event.value, event.definition_version
+            numerator, denominator = event.numerator, event.denominator
+        case events.KpiReadingMissed():
+            said = "missed"
+        case events.KpiReadingCorrected():
+            replaced = _replaced(latest, recorded)
+            first_position, corrects = replaced.first_position, replaced.position
+            said, value, value_was = "corrected", event.value, event.value_was
+            definition_version = event.definition_version
+            numerator, denominator = event.numerator, event.denominator
+        case events.KpiReadingRetracted():
+            replaced = _replaced(latest, recorded)
+            first_position, corrects = replaced.first_position, replaced.position
+            said, value_was = "retracted", event.value_was
+        case _:
+            assert_never(event)
+    return ReadingRow(
         organisation_id=recorded.organisation_id,
         kpi_id=event.kpi_id,
         effective_at=event.effective_at,
-        first_position=recorded.position,
+        first_position=first_position,
         position=recorded.position,
         period=event.period,
         source=event.source,
-        event="missed",
-        value=None,
-        value_was=None,
-        corrects=None,
-        definition_version=None,
-        numerator=None,
-        denominator=None,
+        event=said,
+        value=value,
+        value_was=value_was,
+        corrects=corrects,
+        definition_version=definition_version,
+        numerator=numerator,
+        denominator=denominator,
         actor=recorded.actor,
         known_at=recorded.known_at,
         recorded_at=recorded.recorded_at,
         reason=recorded.reason,
         provenance=recorded.provenance,
     )
-    match event:
-        case events.KpiReadingMissed():
-            return row
-        case events.KpiReadingRecorded():
-            return row._replace(
-                event="recorded",
-                value=event.value,
-                definition_version=event.definition_version,
-                numerator=event.numerator,
-                denominator=event.denominator,
-            )
-        case events.KpiReadingCorrected():
-            replaced = _replaced(latest, recorded)
-            return row._replace(
-                first_position=replaced.first_position,
-                event="corrected",
-                value=event.value,
-                value_was=event.value_was,
-                corrects=replaced.position,
-                definition_version=event.definition_version,
-                numerator=event.numerator,
-                denominator=event.denominator,
-            )
-        case events.KpiReadingRetracted():
-            replaced = _replaced(latest, recorded)
-            return row._replace(
-                first_position=replaced.first_position,
-                event="retracted",
-                value_was=event.value_was,
-                corrects=replaced.position,
-            )
-        case _:
-            assert_never(event)
 
 
 def _replaced(latest: Fact | None, recorded: Recorded) -> Fact:

@@ -6,7 +6,7 @@ projected without a look at the store. The memory may be dropped at any moment b
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from goal_contracts import events
 from goal_contracts.codec import Recorded
@@ -74,11 +74,20 @@ class Projector:
         taken, self._rows = self._rows, Rows()
         return taken
 
+    @property
+    def remembers_much(self) -> bool:
+        """Whether there is something to trim."""
+        return any(len(memory) > REMEMBERED_MAX for memory in self._memories)
+
     def trim(self) -> None:
         """Hold the memory to its limit; only while everything taken is stored."""
-        for memory in (self._states, self._check_ins, self._readings, self._known_at_max):
+        for memory in self._memories:
             if len(memory) > REMEMBERED_MAX:
                 memory.clear()
+
+    @property
+    def _memories(self) -> tuple[dict[Any, Any], ...]:
+        return self._states, self._check_ins, self._readings, self._known_at_max
 
     def add(self, recorded: Recorded, payload: bytes) -> None:
         """One event; raises UnknownEvent or BrokenHistory, and then has added nothing."""

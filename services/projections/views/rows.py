@@ -1,6 +1,6 @@
 """What the tables hold: rows that are added and never changed, each a pure function of the log."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -150,3 +150,8 @@ class Rows:
     check_in: list[CheckInRow] = field(default_factory=list)
     reading: list[ReadingRow] = field(default_factory=list)
     change: list[ChangeRow] = field(default_factory=list)
+
+    def extend(self, more: "Rows") -> None:
+        """The rows that follow on these."""
+        for table in fields(self):
+            getattr(self, table.name).extend(getattr(more, table.name))
