@@ -25,10 +25,12 @@ test-faults: $(READY)
 	@exec $(BIN)/python -m pytest -m faults_long $(ARGS)
 
 # Random lives of an organisation: each step and state judged by the rules, and each step foretold by
-# a model that never looks at the ledger; both say how many steps they took.
+# a model that never looks at the ledger; and what every view says of them at any moment, judged by a
+# fold of the log that knows no database. All say how much they looked at.
 properties: $(READY)
 	@PROPERTY_EXAMPLES=$(PROPERTY_EXAMPLES) $(BIN)/python -m pytest --timeout 0 \
-	  tests/ledger/domain/test_properties.py tests/ledger/domain/test_model.py $(ARGS)
+	  tests/ledger/domain/test_properties.py tests/ledger/domain/test_model.py \
+	  tests/projections/test_fold.py $(ARGS)
 
 # The published documents and the reference, anew from the structs; the gate wants them so.
 contracts: $(READY)

@@ -9,11 +9,11 @@ import structlog
 from nats.aio.client import Client
 
 from services.embedded.nats_server import NatsServer
-from tests.node_tools import node
+from tests.node_tools import node, node_example
 from tests.postgresql import database, postgresql_clusters
 from tests.real_data import shared_data
 
-__all__ = ["database", "node", "postgresql_clusters", "shared_data"]
+__all__ = ["database", "node", "node_example", "postgresql_clusters", "shared_data"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Node with the official tools of tests/node: for tests that ask others than ourselves.
+"""Node with the official tools of tests/node, or with what examples/node asks for.
 
 Installed once for each lock file, outside the repository, and shared by all runs.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = Path(__file__).parent / "node"
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "node"
 INSTALL_TIMEOUT_S = 300
 RUN_TIMEOUT_S = 100
 
@@ -27,14 +28,7 @@ Node = Callable[..., str]
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     """Runs a program of tests/node with arguments, and gives what it printed."""
-    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
-    if missing:
-        _stay_out(f"{' and '.join(missing)} missing; install Node.js 20 or later with npm")
-    place = tmp_path_factory.mktemp("node")
-    for program in PROGRAMS.glob("*.mjs"):
-        shutil.copy(program, place)
-    shutil.copy(PROGRAMS / "package.json", place)
-    (place / "node_modules").symlink_to(_installed() / "node_modules")
+    place = _placed(PROGRAMS, tmp_path_factory.mktemp("node"))
 
     def run(program: str, *arguments: str | Path, given: bytes = b"") -> str:
         done = subprocess.run(
@@ -51,15 +45,33 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     return run
 
 
+@pytest.fixture(scope="session")
+def node_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the programs of examples/node, in which `node PROGRAM` finds its packages."""
+    return _placed(EXAMPLE, tmp_path_factory.mktemp("node-example"))
+
+
+def _placed(programs: Path, place: Path) -> Path:
+    """Copies of the programs beside their packages."""
+    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
+    if missing:
+        _stay_out(f"{' and '.join(missing)} missing; install Node.js 20 or later with npm")
+    for program in programs.glob("*.mjs"):
+        shutil.copy(program, place)
+    shutil.copy(programs / "package.json", place)
+    (place / "node_modules").symlink_to(_installed(programs) / "node_modules")
+    return place
+
+
 def _stay_out(why: str) -> None:
     if os.environ.get(NOTHING_MAY_BE_MISSING):
         pytest.fail(why)
     pytest.skip(why)
 
 
-def _installed() -> Path:
+def _installed(programs: Path) -> Path:
     """Where the packages of the lock file are; they are installed if they are not yet."""
-    digest = hashlib.sha256((PROGRAMS / "package-lock.json").read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256((programs / "package-lock.json").read_bytes()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goal-ledger"
     folder = cache / f"node-{digest}"
     if folder.is_dir():
@@ -67,7 +79,7 @@ def _installed() -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=cache))
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(PROGRAMS / name, made)
+        shutil.copy(programs / name, made)
     done = subprocess.run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         cwd=made,
@@ -78,7 +90,7 @@ def _installed() -> Path:
     )
     if done.returncode != 0:
         shutil.rmtree(made)
-        _stay_out(f"npm cannot install what tests/node asks for:\n{done.stdout}{done.stderr}")
+        _stay_out(f"npm cannot install what {programs} asks for:\n{done.stdout}{done.stderr}")
     # Whole or not at all; another run may have been faster.
     with contextlib.suppress(OSError):
         made.rename(folder)

@@ -23,10 +23,11 @@ CHILDREN: Final = ("nats-server", "ledger", "projections")
 
 
 class System:
-    """One data directory and the `up` that runs on it."""
+    """One data directory and the `up` that runs on it, with these options."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         self.data = data
+        self._options = options
         self._up: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +51,9 @@ class System:
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "up.log").open("ab") as out:
             self._up = subprocess.Popen(
-                [*GOAL_LEDGER, "up", "--data", str(self.data)], stdout=out, stderr=out
+                [*GOAL_LEDGER, "up", "--data", str(self.data), *self._options],
+                stdout=out,
+                stderr=out,
             )
         wait_until(self._is_up, START_S, f"up on {self.data}")
 
@@ -121,9 +124,9 @@ GOAL_LEDGER: Final = [sys.executable, "-m", "services.cli"]
 
 
 @contextlib.contextmanager
-def running(data: Path) -> Iterator[System]:
+def running(data: Path, *options: str) -> Iterator[System]:
     """A system on that directory, started and, whatever happened to it, stopped."""
-    system = System(data)
+    system = System(data, *options)
     system.start()
     try:
         yield system

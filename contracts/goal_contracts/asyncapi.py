@@ -42,17 +42,42 @@ STREAM: Final[Part] = {
 """What a reader may rely on of the stream, in the server's own words; it is never trimmed."""
 
 _CONSUMERS: Final[Part] = {
+    "kind": "pull",
     "api_prefix": subjects.IMPORTED_API,
-    "name": "one that the server's settings name for the user",
+    "requests": [
+        f"CONSUMER.CREATE.{subjects.STREAM}.{{name}}.{{filter_subject}}",
+        f"CONSUMER.INFO.{subjects.STREAM}.{{name}}",
+        f"CONSUMER.DELETE.{subjects.STREAM}.{{name}}",
+        f"CONSUMER.MSG.NEXT.{subjects.STREAM}.{{name}}",
+    ],
+    "permitted": "of JetStream's API these requests, below the prefix, and no other: tell a library"
+    " that wants to look at the account or the stream first not to. What is not permitted gets no"
+    " answer, but the server says so on the connection",
+    "name": "one that the server's settings name for the user (who runs `up` may take any), for one"
+    " reader at a time: delete the consumer of a former life before you make yours",
     "config": {
         "filter_subject": subjects.LEDGER.removesuffix(">") + "{organisation}.>",
-        "deliver_policy": "by_start_sequence",
-        "opt_start_seq": "the position after the last one kept; 1, from the beginning",
-        "ack_policy": "none, where the position is kept with what is derived; else explicit",
+        "ack_policy": "none",
     },
-    "kind": "pull",
-    "position": "the stream sequence of a message",
-    "delivery": "in order, at least once: whoever keeps the position can pass over what it has",
+    "narrower": "a `filter_subject` may be narrower than that one; `filter_subjects` is not taken",
+    "start": {
+        "beginning": {"deliver_policy": "all"},
+        "position": {"deliver_policy": "by_start_sequence", "opt_start_seq": "{position + 1}"},
+        "date": {"deliver_policy": "by_start_time", "opt_start_time": "{date-time}"},
+    },
+    "date": "events stored at that instant or later, by the server's clock: a moment after their"
+    " `time`. It is neither `knownat` nor `effectiveat`: history is stored when it is imported",
+    "payload": "a CloudEvent in structured JSON, in one line",
+    "position": "the stream sequence of a message; keep that of the last event together with what"
+    " you make of it, and begin after it",
+    "order": "positions go up: for one organisation, and over all of them, it is the order in which"
+    " things happened",
+    "delivery": "under `ack_policy` none each message is sent once: what was under way when a"
+    " connection broke does not come again. A consumer counts what it delivers, from 1: when its"
+    " count leaves one out, when it is silent without heartbeats, or when it is gone (a restart of"
+    " the server is enough), make it anew after the last position kept",
+    "acknowledged": "`ack_policy` explicit is permitted, too, to readers that keep no position: at"
+    " least once, and what is sent again comes out of order",
     "gaps": "positions between two events of an organisation belong to others; the stream itself"
     " leaves none out",
 }
@@ -62,8 +87,12 @@ _SECURITY: Final[Part] = {
         "type": "asymmetricEncryption",
         "description": "An nkey (Ed25519) of NATS: the seed stays with the client, the public key "
         "is in the server's settings, which make the actor of a command true and keep "
-        "organisations apart. Replies come to inboxes below `_INBOX_` and the public key: tell "
-        "the client's library that prefix.",
+        "organisations apart. They say of each key whether it is a client's (commands as itself, "
+        "questions), a subscriber's (events, questions) or an operator's (all of it for its "
+        "organisation); nothing else has to be named to connect. Replies and what is pulled come "
+        "to inboxes below `_INBOX_` and the public key: tell the client's library that prefix, no "
+        "other is permitted.",
+        "x-inbox-prefix": f"{subjects.INBOX_PREFIX}{{public_key}}",
     },
 }
 

@@ -44,16 +44,30 @@ def timing(
     `since`, the day on which the goal was there, are not asked for.
     """
     last = max(check_in_days, default=date.min)
-    over = [each for each in periods_over(cut, today) if each[1] >= since]
     running = next((each for each in cut if each[0] <= today <= each[1]), None)
     if running is not None and last >= running[0]:
         return "on_time"
-    missing = next((each for each in over if last < each[0]), None)
-    if missing is not None:
-        return "late" if today <= missing[1] + timedelta(days=grace_days) else "overdue"
+    missed = missing(cut, check_in_days, today, since)
+    if missed is not None:
+        return "late" if today <= missed[1] + timedelta(days=grace_days) else "overdue"
     if running is None:
         return "ended" if periods_over(cut, today) else "pending"
     return "due" if check_in_days else "pending"
+
+
+def missing(
+    cut: Collection[tuple[date, date]],
+    check_in_days: Collection[date],
+    today: date,
+    since: date = date.min,
+) -> tuple[date, date] | None:
+    """The first period that is over and had no check-in, nor has one come since.
+
+    The arguments are those of `timing`.
+    """
+    last = max(check_in_days, default=date.min)
+    over = (each for each in periods_over(cut, today) if each[1] >= since)
+    return next((each for each in over if last < each[0]), None)
 
 
 def health(outcome: Outcome | None, timing: CheckInTiming, status: Status | None) -> GoalHealth:

@@ -18,6 +18,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from goal_contracts.commands import COMMANDS, Command
 from goal_contracts.events import EVENTS, Event
 from goal_contracts.fields import LINE, NUMBER, Id, Instant, Provenance
+from goal_contracts.queries import Alert
 from goal_contracts.replies import Reason, Refusal, Reply
 from goal_contracts.upcasting import UPCASTERS, upcast, version_of
 
@@ -105,6 +106,25 @@ class CloudEvent(Struct, Generic[Data], frozen=True, omit_defaults=True, gc=Fals
     """Where an imported fact stands: file, row and digest."""
 
 
+class AlertMessage(Struct, frozen=True):
+    """An alert on the wire, as a CloudEvent.
+
+    Source and id name the fact: a receiver that has seen both before has been told already. `time`
+    is when it was told, `position` how much of the log had been read then.
+    """
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: Instant
+    datacontenttype: str
+    dataschema: str
+    position: int
+    data: Alert
+
+
 class CommandMessage(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A command on the wire. Its id makes asking again safe.
 
@@ -141,6 +161,7 @@ _encoder = msgspec.json.Encoder()
 _envelope = msgspec.json.Decoder(CloudEvent[Raw])
 _message = msgspec.json.Decoder(CommandMessage)
 _reply = msgspec.json.Decoder(Reply)
+_alert = msgspec.json.Decoder(AlertMessage)
 _VERSIONS: dict[str, int] = {name: version_of(name) for name in EVENTS}
 _commands: dict[str, msgspec.json.Decoder[Command]] = {
     name: msgspec.json.Decoder(kind) for name, kind in COMMANDS.items()
@@ -249,6 +270,29 @@ def _older_or_unrecognised(envelope: CloudEvent[Raw]) -> Event | Unrecognised:
 def encode(message: Any) -> bytes:  # noqa: ANN401  # any struct of the contracts
     """Any struct of the contracts as JSON."""
     return _encoder.encode(message)
+
+
+def encode_alert(organisation_id: str, alert: Alert, position: int, now: datetime) -> bytes:
+    """The message that tells of an alert."""
+    return _encoder.encode(
+        AlertMessage(
+            specversion="1.0",
+            id=alert.alert_id,
+            source=_SOURCE + organisation_id,
+            type="goals.Alert.v1",
+            subject=alert.goal,
+            time=now,
+            datacontenttype="application/json",
+            dataschema="urn:goal-ledger:schema:Alert:v1",
+            position=position,
+            data=alert,
+        )
+    )
+
+
+def decode_alert(payload: bytes) -> AlertMessage:
+    """What an owner is told."""
+    return _alert.decode(payload)
 
 
 def command_message(

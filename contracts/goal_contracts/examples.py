@@ -407,10 +407,40 @@ _QUERIES: tuple[queries.Query, ...] = (
     queries.CycleReport(cycle="2025-Q3"),
     queries.ExportView(view="reading"),
     queries.Position(at_least=1234),
+    queries.Alerts(as_of="2025-08-31", unit="platform"),
+    queries.Insights(cycle="2025-Q3"),
     queries.WeeklyDigest(week="2025-W33", unit="platform"),
+    queries.Diff(before="2025-07-01", after="2025-09-30", unit="platform"),
+    queries.Blame(kind="key_result", id="kr-uptime", field="measure"),
 )
 
 _REFLECTS = queries.Reflects(position=1234, as_of=NOW, known_at=NOW)
+_LATE = queries.LateChange(
+    position=1200,
+    at=NOW,
+    actor="u-17",
+    change="lowered",
+    goal="key_result/kr-uptime",
+    objective_id="o-reliable",
+    title="Uptime of the public API",
+    reason="the supplier's outage cannot be made up for",
+    measure_was=UPTIME,
+    measure=UPTIME_LOWERED,
+)
+_RETARGETED = queries.Change(
+    position=1200,
+    kind="key_result",
+    id="kr-uptime",
+    event="KeyResultRetargeted",
+    field="measure",
+    actor="u-17",
+    recorded_at=NOW,
+    known_at=NOW,
+    effective_at=NOW,
+    was=msgspec.Raw(codec.encode(UPTIME)),
+    now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
+    reason="the supplier's outage cannot be made up for",
+)
 _KPI = queries.KpiCard(
     kpi_id="uptime",
     unit_id="platform",
@@ -429,6 +459,17 @@ _KPI = queries.KpiCard(
             reason="in breach",
         ),
     ),
+)
+_ALERT = queries.Alert(
+    alert_id="kpi_in_breach:kpi/uptime:@801",
+    kind="kpi_in_breach",
+    severity="critical",
+    goal="kpi/uptime",
+    title="Uptime of the public API",
+    owner="u-17",
+    unit_id="platform",
+    since=NOW,
+    why="98.2 % for 2025-07-01 to 2025-07-31 is in breach",
 )
 _KEY_RESULT = queries.KeyResultCard(
     key_result_id="kr-uptime",
@@ -522,20 +563,7 @@ _ANSWERS: tuple[queries.Answer, ...] = (
                 ),
             ),
         ),
-        late=(
-            queries.LateChange(
-                position=1200,
-                at=NOW,
-                actor="u-17",
-                change="lowered",
-                goal="key_result/kr-uptime",
-                objective_id="o-reliable",
-                title="Uptime of the public API",
-                reason="the supplier's outage cannot be made up for",
-                measure_was=UPTIME,
-                measure=UPTIME_LOWERED,
-            ),
-        ),
+        late=(_LATE,),
         units=(
             queries.UnitCard(unit_id="platform", name="Platform", unit_kind="team", position=2),
         ),
@@ -569,6 +597,70 @@ _ANSWERS: tuple[queries.Answer, ...] = (
     queries.ViewPage(position=1234, rows=(msgspec.Raw(b'{"kpi_id":"uptime"}'),)),
     queries.ViewPosition(position=1234, views=("goal_version", "reading")),
     queries.QueryRefused(reason="not_found", message="there is no KPI latency in acme"),
+    queries.AlertList(reflects=_REFLECTS, alerts=(_ALERT,)),
+    queries.InsightList(
+        reflects=_REFLECTS,
+        forecasts=(
+            queries.Forecast(
+                key_result_id="kr-uptime",
+                objective_id="o-reliable",
+                cycle_id="2025-Q3",
+                unit_id="platform",
+                owner="u-17",
+                title="Uptime of the public API",
+                chance="may_miss",
+                points=7,
+                expected=Decimal("0.7"),
+                ends_on=date(2025, 9, 30),
+                value=Decimal("99.1"),
+                progress=Decimal("0.55"),
+                per_day=Decimal("0.0125"),
+                forecast=Decimal("99.6"),
+                low=Decimal("99.2"),
+                high=Decimal("99.9"),
+                progress_forecast=Decimal("0.8"),
+                progress_low=Decimal("0.6"),
+                progress_high=Decimal("0.95"),
+            ),
+        ),
+        untouched=(
+            queries.Untouched(
+                goal="objective/o-reliable",
+                title="Customers can rely on us",
+                owner="u-17",
+                unit_id="platform",
+                cycle_id="2025-Q3",
+                days=23,
+                limit_days=17,
+                touched_at=NOW,
+            ),
+        ),
+        unaligned=(
+            queries.Unaligned(
+                objective_id="o-reliable",
+                title="Customers can rely on us",
+                owner="u-17",
+                unit_id="platform",
+                cycle_id="2025-Q3",
+            ),
+        ),
+        leads=(
+            queries.Leads(
+                leading="deploys",
+                lagging="uptime",
+                unit_id="platform",
+                relation="unit",
+                periods=2,
+                frequency="monthly",
+                correlation=Decimal("-0.81"),
+                pairs=34,
+                effective_pairs=Decimal("29.3"),
+                chance_alone=Decimal("0.000002"),
+            ),
+        ),
+        pairs_compared=3,
+        pairs_too_short=1,
+    ),
     queries.Digest(
         reflects=_REFLECTS,
         week="2025-W33",
@@ -613,6 +705,30 @@ _ANSWERS: tuple[queries.Answer, ...] = (
             ),
         ),
     ),
+    queries.Differences(
+        reflects_before=queries.Reflects(position=900, as_of=JULY_END, known_at=JULY_END),
+        reflects=_REFLECTS,
+        late=(_LATE,),
+        things=(
+            queries.Difference(
+                kind="key_result",
+                id="kr-uptime",
+                title="Uptime of the public API",
+                happened=("retargeted",),
+                fields=(
+                    queries.FieldDifference(
+                        field="measure",
+                        was=msgspec.Raw(codec.encode(UPTIME)),
+                        now=msgspec.Raw(codec.encode(UPTIME_LOWERED)),
+                    ),
+                ),
+                changes=(_RETARGETED,),
+                cycle_id="2025-Q3",
+                objective_id="o-reliable",
+            ),
+        ),
+    ),
+    queries.Blamed(reflects=_REFLECTS, fields=(_RETARGETED,)),
 )
 
 
@@ -650,12 +766,14 @@ COMMAND_EXAMPLES: dict[str, bytes] = {
 REPLY_EXAMPLES = _named(_REPLIES)
 QUERY_EXAMPLES = _named(_QUERIES)
 ANSWER_EXAMPLES = _named(_ANSWERS)
+ALERT_EXAMPLES = {"Alert": codec.encode_alert("acme", _ALERT, 1234, NOW)}
 EXAMPLES: dict[str, bytes] = {
     **EVENT_EXAMPLES,
     **COMMAND_EXAMPLES,
     **REPLY_EXAMPLES,
     **QUERY_EXAMPLES,
     **ANSWER_EXAMPLES,
+    **ALERT_EXAMPLES,
 }
 """Every message of the contracts by its name."""
 
@@ -675,6 +793,8 @@ def read_all() -> int:
         msgspec.json.decode(payload, type=queries.QUERIES[name])
     for payload in ANSWER_EXAMPLES.values():
         msgspec.json.decode(payload, type=queries.Answer)
+    for payload in ALERT_EXAMPLES.values():
+        codec.decode_alert(payload)
     return len(EXAMPLES)
 
 

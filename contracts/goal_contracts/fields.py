@@ -56,6 +56,9 @@ GoalRef = Annotated[
     ),
 ]
 
+LEDGER_ACTOR = "ledger"
+"""Who records what time alone makes true: no person."""
+
 Kind = Literal["organisation", "unit", "cycle", "objective", "key_result", "kpi"]
 UnitKind = Literal["company", "department", "team", "person"]
 CycleKind = Literal["annual", "quarterly", "monthly", "custom"]

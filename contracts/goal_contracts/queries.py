@@ -15,9 +15,11 @@ from goal_contracts.fields import (
     CheckInTiming,
     CycleKind,
     CycleState,
+    Frequency,
     GoalHealth,
     GoalRef,
     Id,
+    Kind,
     KpiHealth,
     ObjectiveKind,
     ObjectiveState,
@@ -47,9 +49,56 @@ Week = Annotated[
     ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=1_000)]
-Cursor = Annotated[str, Meta(max_length=300)]
+Cursor = Annotated[str, Meta(max_length=500)]
+FieldPath = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=300,
+        description="A field, or what is below it: definition, check_ins.c-7.value.",
+    ),
+]
 ScoreBand = Literal["low", "middle", "high"]
 LateKind = Literal["added", "lowered", "dropped"]
+Happened = Literal[
+    "added",
+    "entered",
+    "removed",
+    "left",
+    "dropped",
+    "reworded",
+    "retargeted",
+    "reassigned",
+    "regraded",
+    "changed",
+    "progressed",
+]
+"""What may have happened to a thing between two moments.
+
+    added, removed      it was not there yet at the first moment, or at the second
+    entered, left       it was there all along, but not among what is asked for: a goal of a unit
+    dropped             given up; a unit or a KPI, retired
+    reworded            its title, name or description
+    retargeted          its measure; a KPI's target or bands
+    reassigned          its owner or unit
+    regraded            its score or outcome
+    changed             anything else that somebody decided
+    progressed          what was measured, and what follows from that
+"""
+AlertKind = Literal[
+    "check_in_late",
+    "check_in_overdue",
+    "behind_pace",
+    "low_confidence",
+    "at_risk",
+    "off_track",
+    "reading_missed",
+    "kpi_in_breach",
+    "review_open",
+    "review_overdue",
+]
+Severity = Literal["critical", "warning", "notice"]
+Chance = Literal["lands", "may_miss", "will_miss", "too_early"]
 
 
 class Question(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -75,10 +124,19 @@ class AsOf(Question, frozen=True):
 
 
 class History(Question, frozen=True):
-    """Who changed which field of one thing, when, why, from and to."""
+    """Who changed which field of one thing, when, why, from and to; in order.
 
-    kind: Literal["organisation", "unit", "cycle", "objective", "key_result", "kpi"]
+    Told is what `AsOf` of the same two times sees: check-ins and readings of what was known, true
+    by `as_of`; everything else as it had come to be by both. With `whole`, a cycle's history is
+    that of everything in it, and of the KPIs that its key results follow while it runs.
+    """
+
+    kind: Kind
     id: Id
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    field: FieldPath | None = None
+    whole: bool = False
     cursor: Cursor | None = None
     limit: Limit = 500
 
@@ -94,11 +152,17 @@ class Readings(Question, frozen=True):
 
 
 class Replay(Question, frozen=True):
-    """The events of a cycle or a range, in order."""
+    """The events of a cycle or a range, in the order of the log.
+
+    A range is one of the log: what the ledger came to know from `start` to `end`. Of it, `as_of`
+    and `known_at` leave what `AsOf` of the same two times sees; without them, both are `end`.
+    """
 
     cycle: Id | None = None
     start: Moment | None = None
     end: Moment | None = None
+    as_of: Moment | None = None
+    known_at: Moment | None = None
     cursor: Cursor | None = None
     limit: Limit = 300
 
@@ -115,6 +179,36 @@ class CycleReport(Question, frozen=True):
     as_of: Moment | None = None
     known_at: Moment | None = None
     by_week: bool = False
+    cursor: Cursor | None = None
+    limit: Limit = 300
+
+
+class Alerts(Question, frozen=True):
+    """What needs somebody's attention: of what was true by `as_of` and known at `known_at`.
+
+    The gravest come first, then those that have stood longest. With a cycle only its goals are
+    looked at, as KPIs belong to none.
+    """
+
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    unit: Id | None = None
+    cycle: Id | None = None
+    owner: Id | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 300
+
+
+class Insights(Question, frozen=True):
+    """What the numbers say beyond themselves: where goals are heading, and what nobody looks at.
+
+    With a cycle only its goals are looked at, as KPIs belong to none.
+    """
+
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    unit: Id | None = None
+    cycle: Id | None = None
     cursor: Cursor | None = None
     limit: Limit = 300
 
@@ -147,7 +241,55 @@ class WeeklyDigest(Question, frozen=True):
     limit: Limit = 300
 
 
-Query = AsOf | History | Readings | Replay | CycleReport | ExportView | Position | WeeklyDigest
+class Diff(Question, frozen=True):
+    """What is different at a second moment, `after`, from how it was at a first, `before`.
+
+    Each has two times, as in `AsOf`; without either of its own, the second moment is now. Of two
+    answers to `AsOf` at those moments, with the same filters, the one becomes the other by it.
+    """
+
+    before: Moment
+    before_known_at: Moment | None = None
+    after: Moment | None = None
+    after_known_at: Moment | None = None
+    unit: Id | None = None
+    cycle: Id | None = None
+    goal: GoalRef | None = None
+    kpi: Id | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 200
+
+
+class Blame(Question, frozen=True):
+    """Who set each field of one thing, as it stands at a moment, last, when and why.
+
+    Of check-ins and readings only those count whose word stands: for the value, the confidence,
+    the status and the note. What has no value has nobody behind it.
+    """
+
+    kind: Kind
+    id: Id
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    field: FieldPath | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 500
+
+
+Query = (
+    AsOf
+    | History
+    | Readings
+    | Replay
+    | CycleReport
+    | ExportView
+    | Position
+    | WeeklyDigest
+    | Diff
+    | Blame
+    | Alerts
+    | Insights
+)
 QUERIES: dict[str, type[Query]] = {query.__name__: query for query in Query.__args__}
 
 
@@ -403,10 +545,18 @@ class Change(Struct, frozen=True, omit_defaults=True):
 
 
 class Changes(Struct, frozen=True, tag_field="reply", tag="changes", omit_defaults=True):
-    """The answer to History."""
+    """The answer to History, in order."""
 
     reflects: Reflects
     changes: tuple[Change, ...]
+    cursor: str | None = None
+
+
+class Blamed(Struct, frozen=True, tag_field="reply", tag="blame", omit_defaults=True):
+    """The answer to Blame: of each field the change that set it, in the order of the fields."""
+
+    reflects: Reflects
+    fields: tuple[Change, ...] = ()
     cursor: str | None = None
 
 
@@ -527,6 +677,50 @@ class Report(Struct, frozen=True, tag_field="reply", tag="report", omit_defaults
     series: tuple[KpiSeries, ...] = ()
 
 
+class FieldDifference(Struct, frozen=True, omit_defaults=True):
+    """One field of a card at the first moment and at the second (JSON values)."""
+
+    field: str
+    was: Raw = Raw(b"null")
+    now: Raw = Raw(b"null")
+
+
+class Difference(Struct, frozen=True, omit_defaults=True):
+    """A thing that is not the same at the second moment as it was at the first.
+
+    `fields` are those of its card that differ; of a card that is there at one moment only, all of
+    them. `happened` puts them into words, and is empty where nothing but time passed. `changes`
+    are behind it: what the second moment sees and the first does not, in order; of check-ins and
+    readings what counts in the end, and what was corrected or retracted. `undone` is what the first
+    moment sees and the second does not, as it is the earlier one.
+    """
+
+    kind: Kind
+    id: str
+    title: str
+    happened: tuple[Happened, ...] = ()
+    fields: tuple[FieldDifference, ...] = ()
+    changes: tuple[Change, ...] = ()
+    undone: tuple[Change, ...] = ()
+    cycle_id: str | None = None
+    objective_id: str | None = None
+
+
+class Differences(Struct, frozen=True, tag_field="reply", tag="differences", omit_defaults=True):
+    """The answer to Diff; `cursor` asks for the rest.
+
+    What came late, after a cycle had begun (R7), comes first, in order. Then the things that
+    differ, in the order of AsOf: the organisation, units, cycles, objectives, key results, KPIs.
+    Comments are no part of it: History tells them.
+    """
+
+    reflects_before: Reflects
+    reflects: Reflects
+    late: tuple[LateChange, ...] = ()
+    things: tuple[Difference, ...] = ()
+    cursor: str | None = None
+
+
 class ViewPage(Struct, frozen=True, tag_field="reply", tag="view", omit_defaults=True):
     """The answer to ExportView: rows as JSON objects."""
 
@@ -540,6 +734,125 @@ class ViewPosition(Struct, frozen=True, tag_field="reply", tag="position"):
 
     position: int
     views: tuple[str, ...]
+
+
+class Alert(Struct, frozen=True, omit_defaults=True):
+    """One thing that its owner should look at: what, since when, and why, with the values seen.
+
+    `alert_id` is made of the fact alone (the period that was missed, the check-in that said so), so
+    that the same fact is told once however often it is looked at. It is unique in its organisation.
+    """
+
+    alert_id: str
+    kind: AlertKind
+    severity: Severity
+    goal: GoalRef
+    title: str
+    owner: str
+    unit_id: str
+    since: datetime
+    why: str
+    cycle_id: str | None = None
+    objective_id: str | None = None
+
+
+class AlertList(Struct, frozen=True, tag_field="reply", tag="alerts", omit_defaults=True):
+    """The answer to Alerts."""
+
+    reflects: Reflects
+    alerts: tuple[Alert, ...] = ()
+    cursor: str | None = None
+
+
+class Forecast(Struct, frozen=True, omit_defaults=True):
+    """Where a key result is heading: its value and progress at the end of its cycle.
+
+    A Theil-Sen line through the last value of each day, with Sen's (1968) interval of the slope at
+    90 %, widened by the spread of the values around the line. `chance` compares the progress with
+    what is `expected` of the key result; while it is too early to say, `why` tells what is missing.
+    """
+
+    key_result_id: str
+    objective_id: str
+    cycle_id: str
+    unit_id: str
+    owner: str
+    title: str
+    chance: Chance
+    points: int
+    expected: Decimal
+    ends_on: date
+    why: str = ""
+    value: Decimal | None = None
+    progress: Decimal | None = None
+    per_day: Decimal | None = None
+    forecast: Decimal | None = None
+    low: Decimal | None = None
+    high: Decimal | None = None
+    progress_forecast: Decimal | None = None
+    progress_low: Decimal | None = None
+    progress_high: Decimal | None = None
+
+
+class Untouched(Struct, frozen=True, omit_defaults=True):
+    """A goal for which no person has done anything for more than `limit_days`."""
+
+    goal: GoalRef
+    title: str
+    owner: str
+    unit_id: str
+    cycle_id: str
+    days: int
+    limit_days: int
+    touched_at: datetime | None = None
+
+
+class Unaligned(Struct, frozen=True, omit_defaults=True):
+    """An objective that serves no other, or only such as have `ended`; not one of the company's."""
+
+    objective_id: str
+    title: str
+    owner: str
+    unit_id: str
+    cycle_id: str
+    ended: tuple[GoalRef, ...] = ()
+
+
+class Leads(Struct, frozen=True, omit_defaults=True):
+    """A leading KPI that moved `periods` periods before a lagging one did.
+
+    `correlation` is Spearman's, of their changes from period to period; `pairs` are the periods it
+    was computed from, `effective_pairs` what they are worth once each series' own memory is taken
+    off (Bartlett 1935). It says that they moved like that, not that one moves the other.
+    """
+
+    leading: str
+    lagging: str
+    unit_id: str
+    relation: Literal["unit", "formula"]
+    periods: int
+    frequency: Frequency
+    correlation: Decimal
+    pairs: int
+    effective_pairs: Decimal
+    chance_alone: Decimal
+
+
+class InsightList(Struct, frozen=True, tag_field="reply", tag="insights", omit_defaults=True):
+    """The answer to Insights.
+
+    `pairs_compared` and `pairs_too_short` say of how many pairs of a leading and a lagging KPI this
+    page knows: most of them show nothing, and then nothing is said of them.
+    """
+
+    reflects: Reflects
+    forecasts: tuple[Forecast, ...] = ()
+    untouched: tuple[Untouched, ...] = ()
+    unaligned: tuple[Unaligned, ...] = ()
+    leads: tuple[Leads, ...] = ()
+    pairs_compared: int = 0
+    pairs_too_short: int = 0
+    cursor: str | None = None
 
 
 class QueryRefused(Struct, frozen=True, tag_field="reply", tag="refused"):
@@ -662,4 +975,8 @@ Answer = (
     | ViewPosition
     | QueryRefused
     | Digest
+    | Differences
+    | Blamed
+    | AlertList
+    | InsightList
 )

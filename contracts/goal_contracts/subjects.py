@@ -4,6 +4,7 @@ goals.command.<org>.<actor>.<CommandName>     clients ask the ledger
 goals.ledger.<org>.<kind>.<id>.<EventName>    what the stream stores
 goals.event.<org>.<kind>.<id>.<EventName>     the live tail, after it is stored
 goals.query.<org>.<QueryName>                 clients ask the projections
+goals.alert.<org>.<owner>                     the projections tell whoever should look at something
 """
 
 STREAM = "GOALS"
@@ -11,10 +12,14 @@ STREAM = "GOALS"
 IMPORTED_API = "$JS.goals.API"
 """JetStream as an organisation's account sees it; to a client's library, the domain `goals`."""
 
+INBOX_PREFIX = "_INBOX_"
+"""Followed by a user's public key: where its replies come, and nobody else's."""
+
 COMMANDS = "goals.command.>"
 LEDGER = "goals.ledger.>"
 EVENTS = "goals.event.>"
 QUERIES = "goals.query.>"
+ALERTS = "goals.alert.>"
 
 
 def command(organisation_id: str, actor: str, name: str) -> str:
@@ -35,6 +40,11 @@ def event(organisation_id: str, kind: str, goal_id: str, event: str) -> str:
 def query(organisation_id: str, name: str) -> str:
     """Where a question is asked."""
     return f"goals.query.{organisation_id}.{name}"
+
+
+def alert(organisation_id: str, owner: str) -> str:
+    """Where an owner is told that something needs attention."""
+    return f"goals.alert.{organisation_id}.{owner}"
 
 
 def is_for_replies(subject: str) -> bool:

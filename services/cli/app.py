@@ -8,14 +8,17 @@ from typing import Any
 
 import click
 
+from services.cli.alerts import alerts
 from services.cli.as_of import as_of
 from services.cli.command import command
 from services.cli.demo import demo
+from services.cli.diff import diff
 from services.cli.errors import told_in_one_line
 from services.cli.export import export
 from services.cli.history import history
 from services.cli.import_okr_markdown import okr_markdown
 from services.cli.import_readings import readings as import_readings
+from services.cli.insights import insights
 from services.cli.nats_users import nats_users
 from services.cli.policy import change as policy_set
 from services.cli.policy import show as policy_show
@@ -89,10 +92,13 @@ for subcommand in (
     command,
     imports,
     as_of,
+    diff,
     readings,
     history,
     replay,
     report,
+    alerts,
+    insights,
     policies,
     export,
     token,

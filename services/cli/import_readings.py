@@ -1,6 +1,8 @@
 """`import readings MANIFEST.toml`: KPI readings from CSV files."""
 
+import gc
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import RenderableType
@@ -11,6 +13,8 @@ from services.cli.csv_readings.mapping import history_of
 from services.cli.importing import Outcome
 from services.cli.options import System
 
+GARBAGE_THRESHOLDS: Final = (50_000, 50, 1_000)
+"""What is read of the files stays: looking through it for garbage took a quarter of the mapping."""
 _HELP = f"""Import KPI readings from CSV files, as MANIFEST says.
 
 What a publication says first is recorded as known on its date; what a later one says differently
@@ -38,6 +42,7 @@ imported. Interrupted, run it again: it goes on. Finished, it records nothing ag
 @options.actor
 @options.connected
 def readings(system: System, manifest: Path, files: Path | None, actor: str) -> None:
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     settings = manifests.load(manifest)
     history = history_of(
         settings,

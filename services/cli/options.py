@@ -264,6 +264,14 @@ service_nkey = setting(
     metavar="FILE",
     help="The file with the seed that lets the service in, where the server asks for one.",
 )
+outbox = setting(
+    "--outbox",
+    name="outbox",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the digest of each week and the report of each closed cycle are written when they "
+    "are due; left out, nowhere.",
+)
 nats_users = setting(
     "--nats-users",
     name="nats-users",
@@ -286,6 +294,23 @@ output_format = setting(
     default="table",
     type=click.Choice(["table", "json", "csv"]),
     help="How to print.",
+)
+
+
+as_of = click.option(
+    "--as-of",
+    type=MOMENT_TYPE,
+    metavar="DATE",
+    help="As it stood on this date. Without it: as it stands now.",
+)
+known_at = click.option(
+    "--known-at",
+    type=MOMENT_TYPE,
+    metavar="DATE",
+    help="By what was known on this date.",
+)
+unit_and_below = click.option(
+    "--unit", type=ID_TYPE, metavar="ID", help="Only this unit and those below it."
 )
 
 

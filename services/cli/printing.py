@@ -101,6 +101,14 @@ def as_csv(columns: Sequence[str], rows: Iterable[Row], *, heading: bool = True)
         writer.writerow({column: _cell(value) for column, value in row.items()})
 
 
+def json_cell(raw: msgspec.Raw | None) -> str | None:
+    """JSON as a cell of its own: a text without its quotes, nothing where there is nothing."""
+    value = None if raw is None else msgspec.json.decode(raw)
+    if value is None or isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()
+
+
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on the terminal that standard error is; nothing at all where it is not one.

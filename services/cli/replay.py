@@ -22,7 +22,7 @@ from services.cli.options import System
 from services.cli.printing import Row
 
 PAGE: Final = 300
-WITH_STATE: Final = ("objective", "key_result", "kpi")
+WITH_STATE: Final = ("cycle", "objective", "key_result", "kpi")
 UNTOLD: Final = frozenset({"reason", "effective_at", "provenance", "organisation_id"})
 COLUMNS: Final = (
     "position",
@@ -51,6 +51,15 @@ Example: goal-ledger replay --from 2025-08-01 --to 2025-08-31 --speed 5""",
 @click.option("--from", "start", type=options.MOMENT_TYPE, metavar="DATE", help="From this date.")
 @click.option("--to", "end", type=options.MOMENT_TYPE, metavar="DATE", help="Up to this date.")
 @click.option(
+    "--as-of", type=options.MOMENT_TYPE, metavar="DATE", help="Only what was true by this date."
+)
+@click.option(
+    "--known-at",
+    type=options.MOMENT_TYPE,
+    metavar="DATE",
+    help="Only what was known on this date. Without it: on the date of --as-of, if that is given.",
+)
+@click.option(
     "--speed",
     type=options.Number(min=0, min_open=True),
     metavar="N",
@@ -69,6 +78,8 @@ def replay(
     cycle: str | None,
     start: str | None,
     end: str | None,
+    as_of: str | None,
+    known_at: str | None,
     speed: float | None,
     step: bool,
     state: bool,
@@ -80,7 +91,7 @@ def replay(
     """
     if step and speed is not None:
         raise WrongUsage("--step and --speed exclude each other: give one of them")
-    query = Replay(cycle=cycle, start=start, end=end, limit=PAGE)
+    query = Replay(cycle=cycle, start=start, end=end, as_of=as_of, known_at=known_at, limit=PAGE)
     print_event = _printer(output_format)
 
     async def go(client: Client) -> None:
@@ -112,6 +123,11 @@ async def _state(system: System, client: Client, recorded: Recorded) -> Goals | 
     if recorded.kind not in WITH_STATE:
         return None
     moment = f"@{recorded.position}"
+    if recorded.kind == "cycle":
+        # The cycle comes first; its goals are told by events of their own.
+        alone = AsOf(as_of=moment, cycle=recorded.goal_id, limit=1)
+        page = await system.ask(client, alone, Goals)
+        return msgspec.structs.replace(page, cursor=None)
     query = (
         AsOf(as_of=moment, kpi=recorded.goal_id)
         if recorded.kind == "kpi"

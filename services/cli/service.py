@@ -112,10 +112,17 @@ def ledger(
     default=str(settings.DATA),
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where the embedded database of the views is kept, if no other is named; it can be "
-    "deleted and is then built anew.",
+    help="Where the embedded database is kept, if no other is named; views that are deleted there "
+    "are built anew, but what went out goes out once more.",
 )
 @options.database
+@click.option(
+    "--alerts/--no-alerts",
+    default=True,
+    show_default=True,
+    help="Tell owners on goals.alert.> what needs their attention, once.",
+)
+@options.outbox
 @options.service_nkey
 @options.http_door
 @options.wait
@@ -123,15 +130,29 @@ def projections(
     server: str,
     data: Path,
     database: str | None,
+    outbox: Path | None,
     nkey: Path | None,
     http: HttpSettings | None,
+    *,
+    alerts: bool,
     wait_s: float,
 ) -> None:
-    """Run the projections in the foreground: they read the log and answer questions."""
+    """Run the projections in the foreground: they read the log, answer questions, and tell.
+
+    What needs attention is told once, as a message to its owner; reports are written once, when
+    they are due.
+    """
     from services.projections import app  # noqa: PLC0415 - see above
 
     address = database or settings.embedded_database(data)
-    wanted = app.Settings(server_url=server, database=address, nkey=nkey, http=http)
+    wanted = app.Settings(
+        server_url=server,
+        database=address,
+        nkey=nkey,
+        http=http,
+        alerts=alerts,
+        reports=outbox,
+    )
     serve("projections", server, nkey, wait_s, lambda: app.run(wanted, announce_ready))
 
 

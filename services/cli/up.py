@@ -1,7 +1,7 @@
 """`up`: the whole system in the foreground, on one data directory.
 
 DATA/nats/            the server's streams and its log
-DATA/views/           the view database; may be deleted, it is built anew
+DATA/views/           the view database: projections-N.sqlite may be deleted and are built anew
 DATA/logs/            a log file for each service
 DATA/keys/            what lets the services, and whoever may read it, into the server, and signs
                       this system's own tokens
@@ -87,6 +87,7 @@ def data_directory(default: Path) -> Callable[[options.Command], options.Command
 @nats_port
 @options.roles
 @options.nats_users
+@options.outbox
 @click.option(
     "--standbys",
     type=click.IntRange(0, STANDBYS_MAX),
@@ -102,6 +103,7 @@ def up(
     nats_port: int,
     roles: Path | None,
     nats_users: Path | None,
+    outbox: Path | None,
     standbys: int,
     http_port: int,
     database: str | None,
@@ -125,6 +127,7 @@ def up(
         wait_for_ever,
         roles=roles,
         nats_users=nats_users,
+        outbox=outbox,
         standbys=standbys,
         http_port=http_port,
         database=database,
@@ -138,6 +141,7 @@ def run_system(
     *,
     roles: Path | None = None,
     nats_users: Path | None = None,
+    outbox: Path | None = None,
     standbys: int = 0,
     http_port: int = 0,
     database: str | None = None,
@@ -166,7 +170,7 @@ def run_system(
             _service(
                 "projections",
                 data,
-                partial(_projections_command, server, keys, http.options(0)),
+                partial(_projections_command, server, keys, outbox, http.options(0)),
                 # Not an argument: those of a process are seen by everybody on the machine.
                 {f"{settings.PREFIX}DATABASE": database or _embedded_database(data)},
             ),
@@ -310,9 +314,12 @@ def _ledger_command(
     return [*command, *door]
 
 
-def _projections_command(server: NatsServer, keys: Keys, door: Sequence[str]) -> list[str]:
+def _projections_command(
+    server: NatsServer, keys: Keys, outbox: Path | None, door: Sequence[str]
+) -> list[str]:
     nkey = keys.projections.absolute()
-    return ["projections", "--server", server.url, "--nkey", str(nkey), *door]
+    command = ["projections", "--server", server.url, "--nkey", str(nkey), *door]
+    return command if outbox is None else [*command, "--outbox", str(outbox.absolute())]
 
 
 def _embedded_database(data: Path) -> str:

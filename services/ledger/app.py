@@ -30,6 +30,7 @@ from services.ledger.snapshotting import keep_snapshots, save_if_due
 from services.ledger.standby import DRAIN_S, Turns
 from services.ledger.store.lease import Lease, LeaseSettings, ensure_bucket
 from services.ledger.store.log import GoalLog, connect_options
+from services.ledger.store.outbox import Outbox
 from services.ledger.store.snapshots import SnapshotStore
 from services.ledger.store.streams import (
     Difference,
@@ -127,15 +128,15 @@ async def serving(
             raise StreamChanged("; ".join(map(str, differences)))
 
     async def take(writer: Writer, message: Msg) -> None:
-        async def reply(answer: Reply) -> None:
-            await _answer(client, message, answer)
+        def reply(answer: Reply) -> None:
+            _answer(goal_log.outbox, message, answer)
 
         request = read_request(message.subject, message.data, clock(), standings)
         if isinstance(request, Refused):
             metrics.refused(request.reason)
-            await reply(request)
+            reply(request)
         else:
-            await writer.submit(request, reply)
+            writer.submit(request, reply)
 
     def new_writer() -> Writer:
         in_turn_max = IN_TURN_MAX if stream.replicas == 1 else 1
@@ -207,11 +208,11 @@ def _holder() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
-async def _answer(client: Client, message: Msg, answer: Reply) -> None:
+def _answer(outbox: Outbox, message: Msg, answer: Reply) -> None:
     if not subjects.is_for_replies(message.reply):
         return
     try:
-        await client.publish(message.reply, codec.encode(answer))
+        outbox.put(message.reply, codec.encode(answer))
     except nats.errors.Error as error:
         # What was accepted is in the log: the command id makes asking again safe.
         log.warning("reply_lost", why=str(error), command_id=answer.command_id)

@@ -101,7 +101,7 @@ class _Door:
     async def _reply_to(self, request: CommandRequest) -> Reply:
         answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
-        async def reply(answer: Reply) -> None:
+        def reply(answer: Reply) -> None:
             if not answered.done():  # nobody waits any more
                 answered.set_result(answer)
 

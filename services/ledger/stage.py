@@ -5,7 +5,7 @@ on another that is still being appended; once that is settled it stands on the s
 `settle` changes the state, and only the log's acknowledgement allows it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -15,9 +15,10 @@ from goal_contracts.codec import Recorded
 from goal_contracts.commands import Command, CorrectReadings, RecordCheckIns, RecordReadings
 from goal_contracts.events import Event
 from goal_contracts.replies import Accepted, Reason, Refusal, Refused, Reply
+from msgspec import Struct
 from msgspec.structs import replace
 
-from services.ledger.domain import Asked, Organisation, advise, evolve, judge, take_over
+from services.ledger.domain import Answer, Organisation, advise, evolve, judge, take_over
 from services.ledger.request import Request, Waiting
 from services.ledger.store.log import PAYLOAD_BYTES_MAX
 
@@ -42,7 +43,7 @@ class Staged(NamedTuple):
     payload: bytes
 
 
-class _Answered(NamedTuple):
+class _Answered(Struct, frozen=True):
     """A reply, without advice yet, and what follows: `then` is what it leads to, if known."""
 
     reply: Reply | None
@@ -51,7 +52,7 @@ class _Answered(NamedTuple):
     then: Organisation | None = None
 
 
-class _Followed(NamedTuple):
+class _Followed(Struct, frozen=True):
     """What followed from the command in that place of the stage."""
 
     place: int
@@ -97,8 +98,9 @@ class Stage:
         if len(self.decided) >= COMMANDS_MAX or self._is_surely_too_much(waiting.request.command):
             self.is_full = True
             return False
-        reply, events, staged, then = self._reply(waiting.request)
-        size = sum(len(each.payload) for each in staged)
+        answered = self._reply(waiting.request)
+        staged, then = answered.staged, answered.then
+        size = sum([len(each.payload) for each in staged])
         if self.decided and (
             len(self.staged) + len(staged) > EVENTS_MAX or self._bytes + size > BYTES_MAX
         ):
@@ -107,9 +109,9 @@ class Stage:
         if then is not None and staged:
             self._keep(waiting.request.organisation_id, then)
         elif staged:
-            followed = _Followed(len(self.decided), events, staged)
+            followed = _Followed(len(self.decided), answered.events, staged)
             self._to_happen.setdefault(waiting.request.organisation_id, []).append(followed)
-        self.decided.append(Decided(waiting, reply))
+        self.decided.append(Decided(waiting, answered.reply))
         self.staged.extend(staged)
         self._bytes += size
         self.holds_together = self.holds_together or len(staged) > 1
@@ -161,7 +163,7 @@ class Stage:
         first = self._first_answer(request)
         if first is not None:
             return _Answered(_with_items_left_out(first, organisation, request, last))
-        decided = judge(organisation, request.command, _asked(request, last))
+        decided = judge(organisation, request.command, request.asked(last))
         _require_one_commit(decided.events)
         staged = [
             self._stage(event, request, position)
@@ -174,63 +176,50 @@ class Stage:
 
     def _first_answer(self, request: Request) -> Accepted | None:
         """The answer this command id got before: from the log, or from what is on its way there."""
-        for organisation in self._states(request.organisation_id):
-            if first := organisation.answers.get(request.command_id):
-                position, count = first
-                return Accepted(request.command_id, position, count)
-        return None
+        first = self._answer_to(request.command_id, request.organisation_id)
+        return None if first is None else Accepted(request.command_id, *first)
+
+    def _answer_to(self, command_id: str, organisation_id: str) -> Answer | None:
+        """Each fork remembers its own answers: the latest is asked first."""
+        fork = self._forks.get(organisation_id)
+        if fork is not None and (first := fork.answers.get(command_id)) is not None:
+            return first
+        if self._after is not None:
+            return self._after._answer_to(command_id, organisation_id)  # noqa: SLF001 - its own kind
+        organisation = self._organisations.get(organisation_id)
+        return None if organisation is None else organisation.answers.get(command_id)
 
     def _organisation(self, organisation_id: str) -> Organisation | None:
         """As it will stand after all that is decided so far."""
+        fork = self._forks.get(organisation_id)
         if organisation_id in self._to_happen:
-            fork = self._forks.get(organisation_id)
-            if fork is None and (below := next(self._states(organisation_id), None)) is not None:
+            if fork is None and (below := self._below(organisation_id)) is not None:
                 fork = below.fork()
-            self._forks[organisation_id] = self._happen(organisation_id, fork)
-        return next(self._states(organisation_id), None)
+            fork = self._forks[organisation_id] = self._happen(organisation_id, fork)
+        return self._below(organisation_id) if fork is None else fork
 
-    def _states(self, organisation_id: str) -> Iterator[Organisation]:
-        """The latest first."""
-        if (fork := self._forks.get(organisation_id)) is not None:
-            yield fork
+    def _below(self, organisation_id: str) -> Organisation | None:
+        """What a fork of this stage is a fork of."""
         if self._after is not None:
-            # All of what it decided, not only what was asked for until now.
-            self._after._organisation(organisation_id)  # noqa: SLF001 - its own kind
-            yield from self._after._states(organisation_id)  # noqa: SLF001 - its own kind
-        elif (organisation := self._organisations.get(organisation_id)) is not None:
-            yield organisation
+            return self._after._organisation(organisation_id)  # noqa: SLF001 - its own kind
+        return self._organisations.get(organisation_id)
 
     def _happen(self, organisation_id: str, organisation: Organisation | None) -> Organisation:
         """Let happen what has not yet; advice comes of what it is then.
 
         An organisation that is new is the one that its first event makes.
         """
-        for place, events, staged in self._to_happen.pop(organisation_id):
-            now = _evolved(organisation, staged)
-            waiting, reply = self.decided[place]
-            if isinstance(reply, Accepted) and (advice := advise(now, events)):
-                self.decided[place] = Decided(waiting, replace(reply, warnings=advice))
+        for followed in self._to_happen.pop(organisation_id):
+            now = _evolved(organisation, followed.staged)
+            waiting, reply = self.decided[followed.place]
+            if isinstance(reply, Accepted) and (advice := advise(now, followed.events)):
+                self.decided[followed.place] = Decided(waiting, replace(reply, warnings=advice))
             organisation = now
         return now
 
     def _stage(self, event: Event, request: Request, position: int) -> Staged:
-        recorded = Recorded(
-            position=position,
-            event_id=self._new_event_id(request.recorded_at),
-            organisation_id=request.organisation_id,
-            kind=event.kind,
-            goal_id=event.goal_id,
-            recorded_at=request.recorded_at,
-            known_at=request.now,
-            effective_at=codec.effective_at_of(event, request.now),
-            actor=request.actor,
-            command_id=request.command_id,
-            event=event,
-            on_behalf_of=request.on_behalf_of,
-            correlation_id=request.correlation_id,
-            reason=getattr(event, "reason", None),
-            provenance=getattr(event, "provenance", None) or request.provenance,
-        )
+        event_id = self._new_event_id(request.recorded_at)
+        recorded = request.recorded(event, event_id, position)
         payload = codec.encode_event(recorded)
         if len(payload) > PAYLOAD_BYTES_MAX:
             raise Refusal(
@@ -262,20 +251,6 @@ def refused(command_id: str, refusal: Refusal) -> Refused:
     )
 
 
-def _asked(request: Request, log_position: int) -> Asked:
-    return Asked(
-        organisation_id=request.organisation_id,
-        actor=request.actor,
-        now=request.now,
-        import_id=request.import_id,
-        role=request.role,
-        units=request.units,
-        decided_on=request.decided_on,
-        log_position=log_position,
-        command_id=request.command_id,
-    )
-
-
 def _items(command: Command) -> int:
     match command:
         case RecordCheckIns(check_ins=items):
@@ -298,7 +273,7 @@ def _with_items_left_out(
     if not isinstance(request.command, RecordCheckIns | RecordReadings | CorrectReadings):
         return first
     # It was up to date then; its own events are what has changed since.
-    asked = replace(_asked(request, last), decided_on=None)
+    asked = replace(request.asked(last), decided_on=None)
     try:
         return replace(first, refused=judge(organisation, request.command, asked).refused)
     except Refusal:

@@ -73,7 +73,7 @@ class Turns:
                     await self._lease.until_current()
         if self.role != "writer" or not self._lease.is_current:
             return False
-        await self.writer.submit(request, reply)
+        self.writer.submit(request, reply)
         return True
 
     async def run(self) -> None:

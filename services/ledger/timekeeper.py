@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from goal_contracts.fields import LEDGER_ACTOR
 from goal_contracts.replies import Reply
 
 from services.ledger.request import Request
 from services.ledger.writer import Writer
 
-ACTOR: Final = "ledger"
+ACTOR: Final = LEDGER_ACTOR
 LOOK_EVERY_S: Final = 60.0
 ANSWER_WAIT_S: Final = 30.0
 
@@ -36,10 +37,6 @@ async def record_what_is_due(writer: Writer, now: datetime) -> int:
     answered: list[asyncio.Future[Reply]] = []
     for organisation_id, command_id, command in writer.facts_due(now):
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-
-        async def answer(reply: Reply, future: asyncio.Future[Reply] = future) -> None:
-            future.set_result(reply)
-
         request = Request(
             organisation_id=organisation_id,
             actor=ACTOR,
@@ -48,7 +45,7 @@ async def record_what_is_due(writer: Writer, now: datetime) -> int:
             now=now,
             recorded_at=now,
         )
-        await writer.submit(request, answer)
+        writer.submit(request, future.set_result)
         answered.append(future)
         # What many organisations have due at once holds up nobody else's commands.
         await asyncio.sleep(0)

@@ -22,9 +22,10 @@ from goal_contracts import codec, subjects
 from goal_contracts.client.stream import JetStreamError
 from goal_contracts.codec import Recorded
 from goal_contracts.commands import Command
-from goal_contracts.replies import Accepted, Reason, Refused, Reply
+from goal_contracts.replies import Reason, Refused
 from msgspec import Struct
 
+from services.ledger import outcomes
 from services.ledger.domain import Organisation, evolve, facts_due
 from services.ledger.domain.frozen_state import Held, Originator, Thawed, hold
 from services.ledger.metrics import Metrics
@@ -98,7 +99,6 @@ class Writer:
         self._nothing_open.set()
         self._retries = 0
         self.position = 0
-        self.conflicts = 0
 
     @property
     def waiting(self) -> int:
@@ -141,14 +141,14 @@ class Writer:
         """What is in memory now, to be written down while the writer goes on; release it."""
         return hold(self.position, self._organisations, self._versions)
 
-    async def submit(self, request: Request, reply: SendReply) -> None:
+    def submit(self, request: Request, reply: SendReply) -> None:
         """Take a request and where its reply goes; past the bound it is refused at once.
 
         No reply is sent if the outcome stays unknown.
         """
         if self._open >= WAITING_MAX or self._open_bytes + request.size > WAITING_BYTES_MAX:
             self.metrics.refused(Reason.OVERLOADED)
-            await reply(_overloaded(request, self._open))
+            reply(_overloaded(request, self._open))
             return
         self._open += 1
         self._open_bytes += request.size
@@ -190,7 +190,7 @@ class Writer:
         queued_s = asyncio.get_running_loop().time() - stage.decided[0].waiting.taken_at
         begun = time.perf_counter()
         appending = await self._append(stage)
-        await self._answer(to_answer)
+        self._answer(to_answer)
         stage.foresee()
         following = self._stage(after=stage)
         while not appending.is_done:
@@ -209,7 +209,7 @@ class Writer:
             self._settle(stage)
             following.stand_on_state()
             return following, stage.decided
-        await self._answer(stage.decided)
+        self._answer(stage.decided)
         self._settle(stage)
         return self._stage(), ()
 
@@ -250,15 +250,14 @@ class Writer:
             return Looked(OutcomeUnknown(f"the log is out of reach: {error}"))
         return Looked(None if last == expected else Conflict(expected, last))
 
-    async def _answer(self, decided: Sequence[Decided]) -> None:
+    def _answer(self, decided: Sequence[Decided]) -> None:
         for waiting, reply in decided:
             self._close(waiting.request)
             if reply is not None:
-                await waiting.reply(reply)
-        self._log.hurry()  # the replies leave before anything is written about them
+                waiting.reply(reply)
+        self._log.outbox.send()  # the replies leave before anything is written about them
         self.metrics.answered(decided)
-        for waiting, reply in decided:
-            _log_outcome(waiting.request, reply)
+        outcomes.tell((waiting.request, reply) for waiting, reply in decided)
 
     def _close(self, request: Request) -> None:
         self._open -= 1
@@ -274,7 +273,6 @@ class Writer:
         """
         self._retries += 1
         if isinstance(error, Conflict):
-            self.conflicts += 1
             self.metrics.fenced()
             log.warning(
                 "writer_fenced",
@@ -303,23 +301,23 @@ class Writer:
         self._waiting.extendleft(reversed(again))
         if self._retries >= retries_max:
             log.error("writer_gave_up", commands=len(again), attempts=self._retries)
-            await self._give_up(len(again))
+            self._give_up(len(again))
             self._retries = 0
         else:
-            await self._give_up_what_is_old()
+            self._give_up_what_is_old()
 
-    async def _give_up_what_is_old(self) -> None:
+    def _give_up_what_is_old(self) -> None:
         before = asyncio.get_running_loop().time() - FORGOTTEN_AFTER_S
         old = 0
         for waiting in self._waiting:
             if waiting.taken_at >= before:
                 break
             old += 1
-        await self._give_up(old)
+        self._give_up(old)
 
-    async def _give_up(self, count: int) -> None:
+    def _give_up(self, count: int) -> None:
         """The first that wait get no answer: their outcome is not known, or nobody listens."""
-        await self._answer([Decided(self._waiting.popleft(), None) for _ in range(count)])
+        self._answer([Decided(self._waiting.popleft(), None) for _ in range(count)])
 
     async def _reload(self) -> None:
         """Catch up with the log, waiting through an outage for as long as it lasts."""
@@ -380,20 +378,3 @@ def _overloaded(request: Request, waiting: int) -> Refused:
 
 def _log_trouble(error: Exception, again_in_s: float) -> None:
     log.warning("log_unreachable", why=str(error), again_in_s=again_in_s)
-
-
-def _log_outcome(request: Request, reply: Reply | None) -> None:
-    """The one canonical line of a command."""
-    facts = {
-        "organisation": request.organisation_id,
-        "actor": request.actor,
-        "command": type(request.command).__name__,
-        "command_id": request.command_id,
-    }
-    match reply:
-        case Accepted(position=position, events=events):
-            log.info("accepted", position=position, events=events, **facts)
-        case Refused(reason=reason, rule=rule, message=message):
-            log.info("refused", reason=str(reason), rule=rule, message=message, **facts)
-        case None:
-            log.error("not_answered", why="a fault; asking again with the same id is safe", **facts)

@@ -17,7 +17,7 @@ from services.nats_users.permissions import (
     LEDGER,
     PROJECTIONS,
     May,
-    events,
+    live,
     of_organisation,
     of_user,
 )
@@ -54,26 +54,27 @@ def settings(
     for organisation_id, named in sorted(organisations.items()):
         account = f"ORG_{organisation_id}"
         single, streaming = of_organisation(organisation_id, named.values())
-        live = [events(organisation_id)]
-        exports += _exports(account, single, streaming, live)
+        heard = live(organisation_id)
+        exports += _exports(account, single, streaming, heard)
         accounts[account] = {
-            "imports": _imports(single, streaming, live),
+            "imports": _imports(single, streaming, heard),
             "users": [
                 _user(user.nkey, of_user(organisation_id, name, user))
                 for name, user in sorted(named.items())
             ],
         }
     if local is not None:
-        single, streaming, live, may = _everything(local)
-        exports += _exports(LOCAL, single, streaming, live)
+        single, streaming, may = _everything(local)
+        heard = live("*")
+        exports += _exports(LOCAL, single, streaming, heard)
         accounts[LOCAL] = {
-            "imports": _imports(single, streaming, live),
+            "imports": _imports(single, streaming, heard),
             "users": [_user(local, may)],
         }
     return f"{HEADER}accounts: {json.dumps(accounts, indent=2)}\n"
 
 
-def _everything(nkey: str) -> tuple[list[str], list[str], list[str], May]:
+def _everything(nkey: str) -> tuple[list[str], list[str], May]:
     """Who runs the system asks for all organisations and as any actor; the log is not theirs."""
     single = [
         subjects.command("*", "*", "*"),
@@ -86,9 +87,8 @@ def _everything(nkey: str) -> tuple[list[str], list[str], list[str], May]:
         f"$JS.ACK.{subjects.STREAM}.>",
     ]
     streaming = [f"{API}.CONSUMER.MSG.NEXT.{subjects.STREAM}.*"]
-    live = [events("*")]
     publish = [_imported(subject) for subject in (*single, *streaming)]
-    return single, streaming, live, May(publish, [f"{inbox_prefix(nkey)}.>", *live])
+    return single, streaming, May(publish, [f"{inbox_prefix(nkey)}.>", *live("*")])
 
 
 def _user(nkey: str, may: May) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _user(nkey: str, may: May) -> dict[str, Any]:
 
 
 def _exports(
-    account: str, single: Iterable[str], streaming: Iterable[str], live: Iterable[str]
+    account: str, single: Iterable[str], streaming: Iterable[str], heard: Iterable[str]
 ) -> list[dict[str, Any]]:
     return [
         *({"service": subject, "accounts": [account]} for subject in single),
@@ -108,18 +108,18 @@ def _exports(
             {"service": subject, "accounts": [account], "response_type": "stream"}
             for subject in streaming
         ),
-        *({"stream": subject, "accounts": [account]} for subject in live),
+        *({"stream": subject, "accounts": [account]} for subject in heard),
     ]
 
 
 def _imports(
-    single: Iterable[str], streaming: Iterable[str], live: Iterable[str]
+    single: Iterable[str], streaming: Iterable[str], heard: Iterable[str]
 ) -> list[Mapping[str, Any]]:
     services = [
         {"service": {"account": SERVICES, "subject": subject}, "to": _imported(subject)}
         for subject in (*single, *streaming)
     ]
-    return [*services, *({"stream": {"account": SERVICES, "subject": each}} for each in live)]
+    return [*services, *({"stream": {"account": SERVICES, "subject": each}} for each in heard)]
 
 
 def _imported(subject: str) -> str:

@@ -66,6 +66,7 @@ LEDGER: Final = May(
 
 PROJECTIONS: Final = May(
     publish=[
+        subjects.ALERTS,
         REPLIES,
         INBOXES,
         f"{API}.INFO",
@@ -87,11 +88,14 @@ def of_user(organisation_id: str, name: str, user: User) -> May:
     asking = subjects.query(organisation_id, "*")
     match user.kind:
         case "client":
-            return May([subjects.command(organisation_id, name, "*"), asking], [inbox])
+            return May(
+                [subjects.command(organisation_id, name, "*"), asking],
+                [inbox, subjects.alert(organisation_id, name)],
+            )
         case "subscriber":
             return May(
                 [asking, *_through(IMPORTED_API, organisation_id, user.consumers)],
-                [inbox, events(organisation_id)],
+                [inbox, *live(organisation_id)],
             )
         case "operator":
             return May(
@@ -100,15 +104,15 @@ def of_user(organisation_id: str, name: str, user: User) -> May:
                     asking,
                     *_through(IMPORTED_API, organisation_id, user.consumers),
                 ],
-                [inbox, events(organisation_id)],
+                [inbox, *live(organisation_id)],
             )
         case _:
             assert_never(user.kind)
 
 
-def events(organisation_id: str) -> str:
-    """The live tail of an organisation."""
-    return subjects.event(organisation_id, "*", "*", "*")
+def live(organisation_id: str) -> tuple[str, ...]:
+    """What is heard of an organisation: the tail of its log, and its alerts."""
+    return subjects.event(organisation_id, "*", "*", "*"), subjects.alert(organisation_id, "*")
 
 
 def of_organisation(organisation_id: str, users: Iterable[User]) -> tuple[list[str], list[str]]:

@@ -1,12 +1,14 @@
 """The projections service: one file that wires everything and reads in a minute.
 
 FastStream is the shell: connection, question subject, start and stop. The feed pulls on its
-connection. A question is a task of its own: one that waits for a position holds up no other.
+connection, the outbox sends on it what is due. A question is a task of its own: one that waits for
+a position holds up no other.
 """
 
 import asyncio
 import contextlib
 import gc
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +29,7 @@ from nats.aio.msg import Msg
 
 from services.http.settings import HttpSettings
 from services.projections.metrics import Metrics, Status
+from services.projections.outbox import Outbox
 from services.projections.queries import Questions
 from services.projections.rebuilding import CannotRebuild, Rebuilt
 from services.projections.rebuilding import rebuild as make_anew
@@ -34,10 +37,13 @@ from services.projections.succession import Views
 from services.projections.view_store.engines import NotADatabase
 from services.projections.view_store.generations import Generations, Superseded
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
+from services.projections.view_store.sent import Sent
 from services.projections.view_store.store import StoreUnavailable
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
+DATABASE_WAIT_S: Final = 20.0
+DATABASE_POLL_S: Final = 0.5
 DRAIN_S: Final = 12.0
 """A little more than a question may wait for its position."""
 AT_ONCE_MAX: Final = 256
@@ -65,6 +71,10 @@ class Settings(Struct, frozen=True):
     stream: str = subjects.STREAM
     http: HttpSettings | None = None
     nkey: Path | None = None
+    alerts: bool = False
+    """Whether alerts go out as messages."""
+    reports: Path | None = None
+    """Where reports are written when they are due; None, nowhere."""
 
 
 async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -73,7 +83,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
     A log that cannot be read on does not end the service: what is known is still answered.
     """
     collect_garbage_seldom()
-    generations = await asyncio.to_thread(Generations, settings.database)
+    generations = await _opened(settings.database)
     broker = NatsBroker(
         settings.server_url,
         logger=None,
@@ -90,7 +100,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
     )
     try:
         service = await asyncio.to_thread(
-            Projections, await broker.connect(), generations, settings.stream
+            Projections, await broker.connect(), generations, settings
         )
         # No stream is named here: FastStream would rewrite its settings.
         subscriber = broker.subscriber(
@@ -153,19 +163,30 @@ def _seed(settings: Settings) -> str | None:
 
 
 class Projections:
-    """The running service: the views kept up in the background, and the questions under way."""
+    """The running service: views and outbox in the background, and the questions under way."""
 
-    def __init__(self, client: Client, generations: Generations, stream: str) -> None:
+    def __init__(self, client: Client, generations: Generations, settings: Settings) -> None:
         """Blocks: call it in a thread. Raises what opening the views raises."""
         self.client = client
         self.metrics = Metrics()
-        self.views = Views(client, stream, generations, self.metrics)
+        self.views = Views(client, settings.stream, generations, self.metrics)
         self.metrics.show(self.status)
-        self._stream = stream
+        self._stream = settings.stream
         self._questions = Questions(self.views, self.views)
+        self._outbox: Outbox | None = None
+        if settings.alerts or settings.reports is not None:
+            self._outbox = Outbox(
+                client,
+                settings.stream,
+                self.views,
+                self._questions,
+                Sent(generations.service),
+                alerts=settings.alerts,
+                reports=settings.reports,
+            )
         self._room = asyncio.Semaphore(AT_ONCE_MAX)
         self._under_way: set[asyncio.Task[None]] = set()
-        self._following: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
 
     def status(self) -> Status:
@@ -198,7 +219,7 @@ class Projections:
             yield
 
     async def start(self, stop: Callable[[], None]) -> None:
-        """Begin to follow the log; `stop` is called if that breaks.
+        """Begin to follow the log and to send what is due; `stop` is called if that breaks.
 
         Waits a little until the views have caught up: a short log is all there from the first
         question on, a long one keeps nobody waiting.
@@ -210,8 +231,12 @@ class Projections:
                 stop()
                 log.error("projections_stop", why=f"{type(error).__name__}: {error}")
 
-        self._following = asyncio.create_task(self.views.run(), name="views")
-        self._following.add_done_callback(ended)
+        self._running.append(asyncio.create_task(self.views.run(), name="views"))
+        if self._outbox is not None:
+            sending = self._outbox.run(lambda: datetime.now(UTC))
+            self._running.append(asyncio.create_task(sending, name="outbox"))
+        for task in self._running:
+            task.add_done_callback(ended)
         with contextlib.suppress(JetStreamError, nats.errors.Error, TimeoutError):
             last = (await stream_info(self.client, self._stream)).state.last_seq
             await self.views.reaches(last, CATCH_UP_S)
@@ -227,7 +252,7 @@ class Projections:
         """Answer what was taken, for a bounded time, then let go of the log."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=DRAIN_S)
-        tasks = [*self._under_way, *([self._following] if self._following else [])]
+        tasks = [*self._under_way, *self._running]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -263,6 +288,19 @@ class Projections:
             raise
         except nats.errors.Error as error:
             log.warning("reply_lost", subject=message.subject, why=str(error))
+
+
+async def _opened(database: str) -> Generations:
+    """What the views are kept in; a database that is away is waited for, but not for ever."""
+    give_up_at = time.monotonic() + DATABASE_WAIT_S
+    while True:
+        try:
+            return await asyncio.to_thread(Generations, database)
+        except StoreUnavailable as error:
+            if time.monotonic() > give_up_at:
+                raise
+            log.warning("database_away", why=str(error))
+            await asyncio.sleep(DATABASE_POLL_S)
 
 
 def collect_garbage_seldom() -> None:

@@ -14,7 +14,7 @@ results stand as they had come to be by both, which is the position `structure`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -163,6 +163,8 @@ class Picture:
         self._readings: dict[tuple[str, str], ReadingRow | None] = {}
         self._told: dict[str, KeyResultCard] = {}
         """Key results are looked at for themselves, for their objectives and for those above."""
+        self.heard: dict[str, Sequence[CheckInRow]] = {}
+        """All that was said of the key results that were told."""
 
     def cycles(self, goals: Iterable[Goal]) -> list[CycleCard]:
         """Cycles with their pace, and the bands their scores are read by."""
@@ -187,7 +189,7 @@ class Picture:
     ) -> list[tuple[ObjectiveCard, list[KeyResultCard]]]:
         """The same, each with its key results."""
         key_results = self._key_results_of(goals)
-        progress = self._progress(goals, key_results, frozenset())
+        progress = self._progress(goals, key_results, {})
         units = self._units(goals)
         pursued = self._pursued(goals)
         return [
@@ -265,11 +267,12 @@ class Picture:
         cycle_id: str,
     ) -> KeyResultCard:
         course = self._courses[cycle_id]
+        self.heard[card.key_result_id] = check_ins
         told = standing.key_result_as_it_stood(
             card,
             objective,
             standing.standing(check_ins),
-            self._followed(card, cycle_id),
+            self.followed(card, cycle_id),
             course,
             self._seen.as_of,
         )
@@ -299,9 +302,9 @@ class Picture:
         self,
         goals: Sequence[Goal],
         key_results: dict[str, list[KeyResultCard]],
-        above: frozenset[str],
+        above: Mapping[str, frozenset[str]],
     ) -> dict[str, Decimal | None]:
-        """Progress by objective; `above` are those whose progress is being made of it."""
+        """Progress by objective; `above` are those whose progress is being made of each."""
         self._load_cycles(goals)
         children: dict[str, list[Decimal | None]] = defaultdict(list)
         for cycle_id, picture in self._pictures_of_children(goals).items():
@@ -321,32 +324,31 @@ class Picture:
         }
 
     def progress_below(
-        self, parents: dict[str, str], above: frozenset[str]
+        self, parents: dict[str, str], above: Mapping[str, frozenset[str]]
     ) -> list[tuple[str, Decimal | None]]:
         """What published objectives aligned to some goals have reached, each with its parent.
 
         `parents` are those goals as they are referred to, and the objective each belongs to.
         """
-        above |= set(parents.values())
         aligned = self._reader.aligned_to(self._organisation_id, parents, self._seen.structure)
-        goals = [
-            goal
+        served = [
+            (goal, {parents[each] for each in goal.state.aligned_to if each in parents})
             for goal in self._reader.goals_by_id(
                 self._organisation_id, "objective", self._seen.structure, aligned
             )
-            if isinstance(goal.state, ObjectiveCard)
-            and goal.state.state == "published"
-            and goal.goal_id not in above  # a loop would be a broken log, and no end of it
+            if isinstance(goal.state, ObjectiveCard) and goal.state.state == "published"
         ]
-        progress = self._progress(goals, self._key_results_of(goals), above) if goals else {}
-        return [
-            (parent, progress[goal.goal_id])
-            for goal in goals
-            if isinstance(goal.state, ObjectiveCard)
-            for parent in sorted(
-                {parents[each] for each in goal.state.aligned_to if each in parents}
-            )
-        ]
+        below: dict[str, frozenset[str]] = {}
+        pairs: list[tuple[str, str]] = []
+        for goal, serves in served:
+            for parent in sorted(serves):
+                ancestors = above.get(parent, frozenset()) | {parent}
+                if goal.goal_id not in ancestors:  # a loop would be a broken log, and no end of it
+                    below[goal.goal_id] = below.get(goal.goal_id, frozenset()) | ancestors
+                    pairs.append((parent, goal.goal_id))
+        goals = [goal for goal, _ in served if goal.goal_id in below]
+        progress = self._progress(goals, self._key_results_of(goals), below) if goals else {}
+        return [(parent, progress[goal_id]) for parent, goal_id in pairs]
 
     def _pictures_of_children(self, goals: Iterable[Goal]) -> dict[str, "Picture"]:
         """For each cycle whose objectives are made of others, from where those are looked at.
@@ -407,7 +409,7 @@ class Picture:
             ).items()
         }
 
-    def _followed(self, card: KeyResultCard, cycle_id: str) -> ReadingRow | None:
+    def followed(self, card: KeyResultCard, cycle_id: str) -> ReadingRow | None:
         """The reading that counts for a key result linked to a KPI: one inside the cycle (R25)."""
         if not isinstance(card.measure, KpiLinked):
             return None

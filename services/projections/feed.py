@@ -173,7 +173,7 @@ class Feed:
 
     async def _follow(self, workers: ThreadPoolExecutor) -> None:
         self._projector.forget()
-        self.position = await _finished(workers, self.store.position)
+        self.position = await finished(self.store.position, workers)
         last = (await stream_info(self._client, self._stream)).state.last_seq
         if last < self.position:
             raise GapInLog(self.position, last)
@@ -205,8 +205,8 @@ class Feed:
                 if self._projector.remembers_much:
                     await ahead.at_most(0)
                     self._projector.trim()
-                position, poison = await _finished(
-                    workers, partial(self._project, batch, ahead.projected)
+                position, poison = await finished(
+                    partial(self._project, batch, ahead.projected), workers
                 )
                 await ahead.add(self._projector.take(), position)
                 if position == self.position:
@@ -221,7 +221,7 @@ class Feed:
         while True:
             rows, first, last = await ahead.take()
             started = time.perf_counter()
-            await _finished(workers, partial(self.store.write, rows, first, last))
+            await finished(partial(self.store.write, rows, first, last), workers)
             self.position = last
             self._wake()
             await ahead.stored()
@@ -303,8 +303,8 @@ async def end(tasks: Collection[asyncio.Task[None]]) -> list[asyncio.Task[None]]
     return ended
 
 
-async def _finished(worker: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    """The result of work in the worker; cancelled, it still sees the work through."""
+async def finished(work: Callable[[], T], worker: ThreadPoolExecutor | None = None) -> T:
+    """The result of work in a thread; cancelled, it still sees the work through."""
     future = asyncio.get_running_loop().run_in_executor(worker, work)
     try:
         return await asyncio.shield(future)

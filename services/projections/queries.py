@@ -9,7 +9,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -19,19 +19,27 @@ from typing import Any, Final, Literal, TypeVar, assert_never
 import msgspec
 import structlog
 from goal_contracts import codec, subjects
+from goal_contracts.fields import Kind
 from goal_contracts.queries import (
     QUERIES,
+    AlertList,
+    Alerts,
     Answer,
     AsOf,
-    Change,
+    Blame,
+    Blamed,
     Changes,
     CommentCard,
     CycleReport,
+    Diff,
+    Differences,
     Digest,
     Events,
     ExportView,
     Goals,
     History,
+    InsightList,
+    Insights,
     Moment,
     OrganisationCard,
     Position,
@@ -51,7 +59,8 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, or_, select
 
-from services.projections import by_week, digest
+from services.projections import blame, by_week, digest
+from services.projections.alerts import Scope, alerts_of
 from services.projections.as_of import (
     POSITION_MAX,
     NoSuchMoment,
@@ -63,10 +72,13 @@ from services.projections.as_of import (
     refuse_inverted,
     vantage,
 )
+from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Side
 from services.projections.feed import Feed
+from services.projections.insights import Outlook
 from services.projections.report import parts_of, told
 from services.projections.succession import Views
 from services.projections.view_store import schema
+from services.projections.view_store.change_reader import of_event_seen
 from services.projections.view_store.reader import (
     FIRST,
     Connecting,
@@ -105,11 +117,14 @@ OBJECTIVES_AT_A_TIME: Final = 100
 NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 """For what does not depend on the clock."""
 CURSOR_MOMENT: Final = 4
+WHOLE: Final = 2**31
+"""A page that holds everything."""
 OUTDATED: Final = "an older release's views cannot say; new ones are being built: ask again"
 NOT_OUR_CURSOR: Final = "the cursor is not one of ours: ask again without it"
 
 log = structlog.get_logger()
 
+A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
 _decoders: Final[dict[str, msgspec.json.Decoder[Query]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in QUERIES.items()
@@ -148,7 +163,7 @@ class Questions:
 
     def __init__(self, feed: Feed | Views, engine: Connecting) -> None:
         self._feed = feed
-        self._engine = engine
+        self.engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
         self._waiting = 0
 
@@ -198,8 +213,9 @@ class Questions:
         """What is stored behind a position of a kind, of a unit and those below it, of a cycle."""
 
         def look() -> EventsAfter:
-            with reading(self._engine) as reader:
-                asked = _Asked(reader, organisation_id, NO_TIME, self._feed.position)
+            position = self._feed.position
+            with reading(self.engine) as reader:
+                asked = _Asked(reader, organisation_id, NO_TIME, position)
                 return asked.events_after(after, kind, unit_id, cycle_id, limit)
 
         return await self._work(look)
@@ -212,11 +228,20 @@ class Questions:
             raise
         except Exception as error:
             if self._feed.is_outdated:
-                log.warning("outdated_views_unreadable", exc_info=True)
+                log.warning("outdated_views_unreadable", why=repr(error))
                 raise CannotAnswer("not_yet", OUTDATED) from error
             if isinstance(error, StoreUnavailable):
                 raise CannotAnswer("unreadable_log", str(error)) from error
             raise
+
+    def in_full(self, organisation_id: str, query: Query, expected: type[A], now: datetime) -> A:
+        """The whole answer as one page, for who is in this process; raises CannotAnswer."""
+        with reading(self.engine) as reader:
+            asked = _Asked(reader, organisation_id, now, self._feed.position)
+            answer = asked.answer(query, WHOLE)
+        if not isinstance(answer, expected):
+            raise TypeError(f"{type(query).__name__} was answered by {type(answer).__name__}")
+        return answer
 
     async def _wait_for(self, query: Query) -> None:
         # Who names a later position as a moment is told at once; to wait is asked for by name.
@@ -238,8 +263,10 @@ class Questions:
 
     def _answer(self, organisation_id: str, query: Query, now: datetime) -> Answered:
         limit = 1 if isinstance(query, Position) else query.limit
-        with reading(self._engine) as reader:
-            asked = _Asked(reader, organisation_id, now, self._feed.position)
+        # Before the connection: views that take over in between reflect at least as much.
+        position = self._feed.position
+        with reading(self.engine) as reader:
+            asked = _Asked(reader, organisation_id, now, position)
             # First: what comes meanwhile may change the answer.
             is_final = not self._feed.is_outdated and asked.is_final(query)
             while True:
@@ -283,8 +310,16 @@ class _Asked:
                     return self._digest(query, limit)
                 case ExportView():
                     return self._export(query, limit)
+                case Diff():
+                    return self._diff(query, limit)
+                case Blame():
+                    return self._blame(query, limit)
                 case Position():
                     return ViewPosition(position=self._position, views=tuple(schema.VIEWS))
+                case Alerts():
+                    return self._alerts(query, limit)
+                case Insights():
+                    return self._insights(query, limit)
                 case _:
                     assert_never(query)
         except NoSuchMoment as error:
@@ -301,13 +336,27 @@ class _Asked:
         match query:
             case WeeklyDigest(week=str()):
                 return False
-            case AsOf() | Readings() | CycleReport() | WeeklyDigest():
-                moments = [each for each in (query.as_of, query.known_at) if each is not None]
-            case Replay() if query.end is not None:
-                moments = [each for each in (query.start, query.end) if each is not None]
+            case (
+                AsOf()
+                | History()
+                | Readings()
+                | CycleReport()
+                | WeeklyDigest()
+                | Blame()
+                | Alerts()
+                | Insights()
+            ):
+                until = [query.as_of, query.known_at]
+                since = list[Moment | None]()
+            case Replay():
+                until, since = [query.end, query.as_of, query.known_at], [query.start]
+            case Diff():
+                until = [query.after, query.after_known_at]
+                since = [query.before, query.before_known_at]
             case _:
                 return False
-        return bool(moments) and all(map(self._is_over, moments))
+        moments = [each for each in (*until, *since) if each is not None]
+        return until.count(None) < len(until) and all(map(self._is_over, moments))
 
     def _is_over(self, text: Moment) -> bool:
         try:
@@ -426,8 +475,9 @@ class _Asked:
                 self._organisation_id, seen.structure, self._units_below(filters["unit"], seen)
             )
         else:
-            objective_id = filters["objective"]
-            found = [(self._require("objective", objective_id, seen.known), objective_id)]
+            goal = self._organisation_id, "objective", filters["objective"]
+            cycle_id = self._reader.cycle_of(*goal, seen.known)
+            found = [] if cycle_id is None else [(cycle_id, filters["objective"])]
         return [
             (cycle_id, objective_id)
             for cycle_id, objective_id in found
@@ -473,50 +523,102 @@ class _Asked:
     # ------------------------------------------------------------------ the other questions
 
     def _history(self, query: History, limit: int) -> Changes:
-        self._organisation()
-        seen, after = present(self._reader, self._organisation_id, self._now), (0, -1)
-        if query.cursor is not None:
-            seen, key = _resumed(query.cursor, self._position, 2)
-            after = (_whole(key[0]), _whole(key[1]))
+        if query.whole and query.kind != "cycle":
+            raise CannotAnswer("malformed", f"whole is asked of a cycle, not of a {query.kind}")
+        seen, key = self._moment(query, 2)
+        after = (_whole(key[0]), _whole(key[1])) if key else (0, -1)
         self._require(query.kind, query.id, seen.known)
-        rows = self._reader.changes(
-            self._organisation_id, query.kind, query.id, seen.known, after=after, limit=limit + 1
-        )
+        if query.whole:
+            which = self._of_cycle(query.id, seen, self._organisation().zone)
+            rows = self._reader.changes.of_events(
+                self._organisation_id, which, seen, query.field, after=after, limit=limit + 1
+            )
+        else:
+            thing = self._organisation_id, query.kind, query.id
+            rows = self._reader.changes.of_thing(
+                *thing, seen, query.field, after=after, limit=limit + 1
+            )
         more, rows = len(rows) > limit, rows[:limit]
         return Changes(
             reflects=seen.reflects,
-            changes=tuple(
-                Change(
-                    position=row.position,
-                    kind=row.kind,
-                    id=row.goal_id,
-                    event=row.event,
-                    field=row.field,
-                    actor=row.actor,
-                    recorded_at=row.recorded_at,
-                    known_at=row.known_at,
-                    effective_at=row.effective_at,
-                    was=Raw(row.was or b"null"),
-                    now=Raw(row.now or b"null"),
-                    reason=row.reason,
-                    provenance=row.provenance,
-                    on_behalf_of=row.on_behalf_of,
-                )
-                for row in rows
-            ),
+            changes=tuple(map(blame.told, rows)),
             cursor=_cursor(seen, rows[-1].position, rows[-1].ordinal) if more else None,
         )
 
-    def _readings(self, query: Readings, limit: int) -> ReadingSeries:
+    def _blame(self, query: Blame, limit: int) -> Blamed:
+        seen, key = self._moment(query, 1)
+        start = max(_whole(key[0]), 0) if key else 0
+        self._require(query.kind, query.id, seen.known)
+        filters: dict[str, str] = {}
+        if query.kind != "organisation":
+            filters[query.kind] = query.id
+        side = self._side(seen, filters)
+        goals = [goal for goal in side.goals(query.kind, FIRST) if goal.goal_id == query.id]
+        look = side.look(query.kind, goals)
+        rows = blame.behind(self._reader, self._organisation_id, query.kind, [look])
+        found = [
+            change
+            for change in blame.blamed(look, query.id, rows[query.id])
+            if query.field is None or f"{change.field}.".startswith(f"{query.field}.")
+        ]
+        return Blamed(
+            reflects=seen.reflects,
+            fields=tuple(found[start : start + limit]),
+            cursor=_cursor(seen, start + limit) if len(found) > start + limit else None,
+        )
+
+    def _diff(self, query: Diff, limit: int) -> Differences:
         zone = self._organisation().zone
-        start = 0
         if query.cursor is None:
-            seen = vantage(
-                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
+            asked = ((query.before, query.before_known_at), (query.after, query.after_known_at))
+            before, after = (
+                vantage(self._reader, self._organisation_id, zone, *moment, self._now)
+                for moment in asked
             )
+            place = BEGINNING
         else:
-            seen, key = _resumed(query.cursor, self._position, 1)
-            start = _whole(key[0])
+            parts = query.cursor.split(".")
+            before, _ = _resumed(".".join(parts[:CURSOR_MOMENT]), self._position, 0)
+            after, key = _resumed(".".join(parts[CURSOR_MOMENT:]), self._position, 4)
+            place = _place(key)
+        filters = _filters(query)
+        for kind, goal_id in filters.items():
+            self._require(kind, goal_id, max(before.known, after.known))
+        sides = self._side(before, filters), self._side(after, filters)
+        told, end = Comparison(self._reader, self._organisation_id, *sides).page(place, limit)
+        if end is None:
+            return told
+        cursor = _cursor(before, _cursor(after, end.section, *end.key))
+        return msgspec.structs.replace(told, cursor=cursor)
+
+    def _side(self, seen: Vantage, filters: dict[str, str]) -> Side:
+        """What AsOf shows of a moment, as it is wanted."""
+
+        def goals(kind: Kind, after: Key) -> Iterator[Goal]:
+            if kind != "organisation":
+                return self._goals(kind, filters, seen, after)
+            return self._by_id(kind, [] if filters else [self._organisation_id], seen, after)
+
+        where: tuple[ColumnElement[bool], ...] | None = None
+        if not filters:
+            where = ()
+        elif filters.keys() == {"cycle"}:
+            where = (schema.goal.c.cycle_id == filters["cycle"],)
+        return Side(seen, self._picture(seen), goals, where)
+
+    def _moment(
+        self, query: History | Blame | Readings, key_length: int
+    ) -> tuple[Vantage, list[str]]:
+        """Where a question stands, and the key its cursor goes on from, if it has one."""
+        zone = self._organisation().zone
+        if query.cursor is not None:
+            return _resumed(query.cursor, self._position, key_length)
+        times = query.as_of, query.known_at
+        return vantage(self._reader, self._organisation_id, zone, *times, self._now), []
+
+    def _readings(self, query: Readings, limit: int) -> ReadingSeries:
+        seen, key = self._moment(query, 1)
+        start = _whole(key[0]) if key else 0
         self._require("kpi", query.kpi, seen.known)
         rows = self._reader.readings(self._organisation_id, query.kpi, seen.known, seen.as_of)
         # Several sources may speak of a period; what counts is what would count at its end.
@@ -536,7 +638,7 @@ class _Asked:
         zone = self._organisation().zone
         refuse_inverted(query.start, query.end, zone)
         if query.cursor is None:
-            seen = vantage(self._reader, self._organisation_id, zone, query.end, None, self._now)
+            seen = self._replayed(query, zone)
             after = 0
             if query.start is not None:
                 after = position_before(self._reader, self._organisation_id, zone, query.start)
@@ -544,6 +646,8 @@ class _Asked:
             seen, key = _resumed(query.cursor, self._position, 1)
             after = _whole(key[0])
         where = [] if query.cycle is None else [self._of_cycle(query.cycle, seen, zone)]
+        if (query.as_of, query.known_at) != (None, None):
+            where.append(of_event_seen(seen))
         rows = self._reader.events(
             self._organisation_id, seen.known, *where, after=after, limit=limit + 1
         )
@@ -552,6 +656,19 @@ class _Asked:
             reflects=seen.reflects,
             events=tuple(ReplayedEvent(row.position, Raw(row.payload)) for row in rows),
             cursor=_cursor(seen, rows[-1].position) if more else None,
+        )
+
+    def _replayed(self, query: Replay, zone: str) -> Vantage:
+        """From where the events are looked at: no further than the end of their range."""
+        place = self._reader, self._organisation_id, zone
+        if (query.as_of, query.known_at) == (None, None):
+            return vantage(*place, query.end, None, self._now)
+        seen = vantage(*place, query.as_of, query.known_at, self._now)
+        if query.end is None:
+            return seen
+        end = vantage(*place, query.end, None, self._now).known
+        return msgspec.structs.replace(
+            seen, known=min(seen.known, end), structure=min(seen.structure, end)
         )
 
     def events_after(
@@ -694,6 +811,49 @@ class _Asked:
             cursor=".".join((str(position), *exported[-1].key)) if more else None,
         )
 
+    # ------------------------------------------------------------------ alerts and insights
+
+    def _alerts(self, query: Alerts, limit: int) -> AlertList:
+        seen, start, scope = self._looked_at(query)
+        organisation = self._organisation_seen(seen)
+        alerts = [
+            alert
+            for alert in alerts_of(self._reader, self._organisation_id, organisation, seen, scope)
+            if query.owner in {None, alert.owner}
+        ]
+        end = start + limit
+        return AlertList(
+            reflects=seen.reflects,
+            alerts=tuple(alerts[start:end]),
+            cursor=_cursor(seen, end) if end < len(alerts) else None,
+        )
+
+    def _insights(self, query: Insights, limit: int) -> InsightList:
+        seen, start, scope = self._looked_at(query)
+        outlook = Outlook(
+            self._reader, self._organisation_id, self._organisation_seen(seen), seen, scope
+        )
+        candidates = outlook.candidates()
+        end = start + limit
+        told = outlook.told(candidates[start:end])
+        return replace(told, cursor=_cursor(seen, end) if end < len(candidates) else None)
+
+    def _looked_at(self, query: Alerts | Insights) -> tuple[Vantage, int, Scope]:
+        """From where, from which place in the answer on, and what."""
+        zone, start = self._organisation().zone, 0
+        if query.cursor is None:
+            seen = vantage(
+                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
+            )
+        else:
+            seen, key = _resumed(query.cursor, self._position, 1)
+            start = max(_whole(key[0]), 0)
+        for kind, goal_id in (("unit", query.unit), ("cycle", query.cycle)):
+            if goal_id is not None:
+                self._require(kind, goal_id, seen.known)
+        unit_ids = None if query.unit is None else self._units_below(query.unit, seen)
+        return seen, start, Scope(unit_ids=unit_ids, cycle_id=query.cycle)
+
     # ------------------------------------------------------------------ what must be there
 
     def _organisation(self) -> OrganisationState:
@@ -718,8 +878,12 @@ class _Asked:
             return None
         return OrganisationCard(self._organisation_id, state.name, state.zone, state.policy)
 
+    def _organisation_seen(self, seen: Vantage) -> OrganisationState:
+        """As it was, or as it is now where it was not there yet."""
+        return self._organisation_at(seen.structure) or self._organisation()
+
     def _picture(self, seen: Vantage) -> Picture:
-        organisation = self._organisation_at(seen.structure) or self._organisation()
+        organisation = self._organisation_seen(seen)
         return Picture(self._reader, self._organisation_id, organisation, seen)
 
     def _require(self, kind: str, goal_id: str, known: int) -> str:
@@ -759,10 +923,21 @@ def _reflected(answer: Answer) -> int:
 
 def _moments(query: Query) -> tuple[str | None, ...]:
     match query:
-        case AsOf() | Readings() | CycleReport() | WeeklyDigest():
+        case (
+            AsOf()
+            | History()
+            | Readings()
+            | CycleReport()
+            | WeeklyDigest()
+            | Blame()
+            | Alerts()
+            | Insights()
+        ):
             return query.as_of, query.known_at
         case Replay():
-            return (query.end,)
+            return query.end, query.as_of, query.known_at
+        case Diff():
+            return query.before, query.before_known_at, query.after, query.after_known_at
         case _:
             return ()
 
@@ -771,7 +946,7 @@ def _position_in(moment: str | None) -> int:
     return int(moment[1:]) if moment is not None and moment.startswith("@") else 0
 
 
-def _filters(query: AsOf) -> dict[str, str]:
+def _filters(query: AsOf | Diff) -> dict[str, str]:
     """What is asked for, by kind."""
     filters = {"unit": query.unit, "cycle": query.cycle, "kpi": query.kpi}
     if query.goal is not None:
@@ -804,6 +979,16 @@ def _resumed(cursor: str, last: int, key_length: int) -> tuple[Vantage, list[str
         raise CannotAnswer("malformed", NOT_OUR_CURSOR)
     _refuse_beyond(last, known)
     return seen, parts[CURSOR_MOMENT:]
+
+
+def _place(key: Sequence[str]) -> Place:
+    """Where the page before ended."""
+    section, *rest = key
+    if section == BEGINNING.section:
+        _whole(rest[0])
+    elif section not in SECTIONS:
+        raise CannotAnswer("malformed", NOT_OUR_CURSOR)
+    return Place(section, (rest[0], rest[1], rest[2]))
 
 
 def _refuse_beyond(last: int, position: int) -> None:

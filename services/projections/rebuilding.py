@@ -7,6 +7,7 @@ it at once, in this process or others: each batch is stored once, whoever comes 
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import nats.errors
@@ -15,7 +16,7 @@ from goal_contracts.client.stream import USUAL_PACE, JetStreamError, Pace, strea
 from msgspec import Struct
 from nats.aio.client import Client
 
-from services.projections.feed import AnotherLog, Feed, end
+from services.projections.feed import AnotherLog, Feed, end, finished
 from services.projections.metrics import Metrics, Poisoned
 from services.projections.view_store.comparing import Difference, differences
 from services.projections.view_store.generations import Generation, Generations
@@ -61,9 +62,9 @@ async def rebuild(
     """
     for _ in range(BEGINNINGS_MAX):
         last = await _end_of(client, stream)
-        coming = await asyncio.to_thread(generations.begin, stream)
-        store = await asyncio.to_thread(generations.open, coming)
-        feed = Feed(client, stream, store, pace, metrics)
+        coming = await finished(partial(generations.begin, stream))
+        store = await finished(partial(generations.open, coming))
+        feed = await finished(partial(Feed, client, stream, store, pace, metrics))
         following = asyncio.create_task(feed.run(), name="rebuilding")
         try:
             while feed.position < last and feed.stopped_by is None:
@@ -74,9 +75,9 @@ async def rebuild(
                 return await _take_over(client, stream, generations, coming, feed, following)
         finally:
             await end([following])
-            await asyncio.to_thread(store.close)
+            await finished(store.close)
         # What was there of it had been made from another log.
-        await asyncio.to_thread(generations.drop, coming.number)
+        await finished(partial(generations.drop, coming.number))
     raise CannotRebuild("the log changed again and again while it was read")
 
 
@@ -90,28 +91,28 @@ async def _take_over(
 ) -> Rebuilt:
     found: Sequence[Difference] = ()
     compared_at = None
-    old = await asyncio.to_thread(generations.current)
-    before = None if old is None else await asyncio.to_thread(_open, generations, old)
+    old = await finished(generations.current)
+    before = None if old is None else await finished(partial(_open, generations, old))
     try:
         if old is not None and before is not None:
-            reached = await asyncio.to_thread(before.position)
+            reached = await finished(before.position)
             if reached > await _end_of(client, stream):
                 log.warning("views_of_another_log", generation=old.number, position=reached)
             else:
                 await _catch_up(feed, following, reached)
                 if (old.stream, old.fold) == (coming.stream, coming.fold):
                     compared_at = reached
-                    found = await asyncio.to_thread(
-                        differences, before.engine, feed.store.engine, reached
+                    found = await finished(
+                        partial(differences, before.engine, feed.store.engine, reached)
                     )
                 # It went on meanwhile, and nobody may be told of less than before.
-                await _catch_up(feed, following, await asyncio.to_thread(before.position))
+                await _catch_up(feed, following, await finished(before.position))
     finally:
         if before is not None:
-            await asyncio.to_thread(before.close)
+            await finished(before.close)
     for difference in found:
         log.warning("views_differ", generation=coming.number, said=str(difference))
-    await asyncio.to_thread(generations.take_over, coming)
+    await finished(partial(generations.take_over, coming))
     return Rebuilt(coming.number, feed.position, compared_at, tuple(found))
 
 

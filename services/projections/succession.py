@@ -10,6 +10,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import nats.errors
@@ -18,7 +19,7 @@ from goal_contracts.client.stream import USUAL_PACE, JetStreamError, Pace, strea
 from nats.aio.client import Client
 from sqlalchemy import Connection
 
-from services.projections.feed import Feed, Poison, end
+from services.projections.feed import Feed, Poison, end, finished
 from services.projections.metrics import Metrics, Status
 from services.projections.rebuilding import CannotRebuild, moves, rebuild
 from services.projections.view_store import fold
@@ -91,9 +92,10 @@ class Views:
     @contextlib.contextmanager
     def connect(self) -> Iterator[Connection]:
         """To the views that answer; NothingAnswers if there are none."""
-        if self._feed is None:
+        feed = self._feed  # another may take its place meanwhile
+        if feed is None:
             raise NothingAnswers("the views are being built anew")
-        with self._feed.store.engine.connect() as connection:
+        with feed.store.engine.connect() as connection:
             yield connection
 
     async def reaches(self, position: int, within_s: float) -> bool:
@@ -134,13 +136,13 @@ class Views:
                     following.result()
                 await self._look_at_the_log()
                 with contextlib.suppress(StoreUnavailable):
-                    newest = await asyncio.to_thread(self._generations.current)
+                    newest = await finished(self._generations.current)
                     if newest is not None and self._gives_way_to(newest):
                         following = await self._succeed(newest, following)
                     await self._tidy()
         finally:
             await end([following])
-            await asyncio.to_thread(self._close)
+            await finished(self._close)
 
     async def _follow(self) -> None:
         if self._feed is not None and not self.is_outdated:
@@ -184,8 +186,8 @@ class Views:
         self, newest: Generation, following: asyncio.Task[None]
     ) -> asyncio.Task[None]:
         """Swap it in, once it reflects all that was answered from; the task that follows it."""
-        store = await asyncio.to_thread(self._generations.open, newest)
-        feed = await asyncio.to_thread(self._feed_of, store)
+        store = await finished(partial(self._generations.open, newest))
+        feed = await finished(partial(self._feed_of, store))
         coming = asyncio.create_task(feed.run(), name="feed")
         try:
             await self._caught_up(feed, coming)
@@ -214,7 +216,7 @@ class Views:
         if time.monotonic() < self._tidy_at:
             return
         self._close_retired()
-        await asyncio.to_thread(self._generations.drop_older)
+        await finished(self._generations.drop_older)
         self._tidy_at = math.inf
 
     def _close_retired(self) -> None:

@@ -1,9 +1,8 @@
 """Readings in bulk through the real command path, beside atomic batches of the same messages.
 
-A batch is sent when the one before is on disk: each expects to be the next. Of commands two are
-under way, as an import has them of readings that became known together: one is decided while the
-other is being written. One at a time, and the whole program, which reads files and founds an
-organisation, are shown, too.
+Of both, two are under way: one command is decided while the other is being written, as in an import
+of readings that became known together, and a batch is sent while the one before is. One at a time
+is shown, too, and the whole program, which is started, reads files and founds an organisation.
 """
 
 import asyncio
@@ -32,8 +31,8 @@ from tests.benchmarks.company import (
     Company,
     bulks_of_readings,
 )
-from tests.benchmarks.passes import Pace, Pass, closed_loops, in_turn, per_s, ratio
-from tests.benchmarks.results import Part, at_least, rows
+from tests.benchmarks.passes import Contender, Pace, Pass, closed_loops, in_turn, per_s, ratio
+from tests.benchmarks.results import Check, Part, at_least, rows
 from tests.benchmarks.workplace import Workplace
 
 NAME: Final = "readings"
@@ -73,20 +72,28 @@ def run(work: Workplace) -> Part:
         raw_server = held.enter_context(processes.nats_server(work.place / "raw"))
         processes.declare_stream(raw_server.url)
         server = held.enter_context(processes.nats_server(work.place / "ours"))
-        process_id = held.enter_context(processes.ledger(work.place / "ours", server))
+        held.enter_context(processes.ledger(work.place / "ours", server))
         clients.found(server.url, company)
         bulks = bulks_of_readings(company, BATCH_EVENTS_MAX)
-        ours = BulkCommands(server.url, bulks, process_id, under_way=2)
-        one_by_one = BulkCommands(server.url, bulks, process_id, under_way=1)
-        raw = RawBatches(raw_server.url, ours.first())
-        program = Program(server.url, work.place / "files", work.sizes.imported_readings)
-        measured = in_turn([raw, ours, one_by_one, program], [1], work.sizes.pace, work.say)
-    checks = [
-        at_least(
-            f"{ours.name} / {raw.name}",
-            ratio(measured[ours.name, 1], measured[raw.name, 1], per_s),
-            0.5,
+        ours, ours_in_turn = (
+            BulkCommands(server.url, bulks, under_way=under_way) for under_way in (2, 1)
         )
+        events = ours.first()
+        raw, raw_in_turn = (
+            RawBatches(raw_server.url, events, under_way=under_way) for under_way in (2, 1)
+        )
+        program = Program(server.url, work.place / "files", work.sizes.imported_readings)
+        contenders: list[Contender] = [raw, ours, program, raw_in_turn, ours_in_turn]
+        measured = in_turn(contenders, [1], work.sizes.pace, work.say)
+
+    def compared(above: Contender, below: Contender) -> tuple[str, float]:
+        both = measured[above.name, 1], measured[below.name, 1]
+        return f"{above.name} / {below.name}", ratio(*both, per_s)
+
+    checks = [
+        at_least(*compared(ours, raw), 0.5),
+        at_least(*compared(program, raw), 0.5),
+        Check(*compared(ours_in_turn, raw_in_turn)),
     ]
     notes = [f"{BATCH_EVENTS_MAX:,} to a command or batch; {program.readings:,} to a file"]
     return Part(NAME, "readings in bulk", "events", rows(measured), checks, notes)
@@ -95,11 +102,11 @@ def run(work: Workplace) -> Part:
 class RawBatches:
     """Atomic batches with the expected last sequence of the stream: what an append costs."""
 
-    name = "raw atomic batches"
-
-    def __init__(self, url: str, events: list[Outgoing]) -> None:
+    def __init__(self, url: str, events: list[Outgoing], *, under_way: int) -> None:
+        self.name = f"raw atomic batches, {under_way} under way"
         self._url = url
         self._events = events
+        self._under_way = under_way
 
     def measure(self, clients: int, pace: Pace) -> Pass:
         return asyncio.run(self._measure(clients, pace))
@@ -111,22 +118,23 @@ class RawBatches:
 
             async def step() -> int:
                 nonlocal last
-                last = await goal_log.append(self._events, last)
+                expected, last = last, last + len(self._events)
+                answered = asyncio.Event()
+                sent = await goal_log.send(self._events, expected, answered.set)
+                await answered.wait()
+                sent.result()
                 return len(self._events)
 
-            return await closed_loops([step] * clients, pace)
+            return await closed_loops([step] * clients * self._under_way, pace)
 
 
 class BulkCommands:
     """RecordReadings through the door, a thousand to a command."""
 
-    def __init__(
-        self, url: str, bulks: Iterator[RecordReadings], process_id: int, *, under_way: int
-    ) -> None:
+    def __init__(self, url: str, bulks: Iterator[RecordReadings], *, under_way: int) -> None:
         self.name = f"bulk commands, {under_way} under way"
         self._url = url
         self._bulks = bulks
-        self._process_id = process_id
         self._under_way = under_way
 
     def first(self) -> list[Outgoing]:

@@ -1,40 +1,49 @@
 """The same job on somebody else's store: the same door, the same rules, another place for events.
 
-A peer answers `goals.command.>` like our ledger, with our own `judge` and `evolve` on a state held
-in memory, and replies once its store has the events on disk and has checked that nobody was faster.
-It may do the job in two ways, and each store is measured in both:
+A peer answers `goals.command.>` like our ledger, by our rules on a state held in memory, and
+replies once its store has the events on disk and has checked that nobody was faster. It writes the
+same line for each command and counts the same. It may do the job in two ways, and each store is
+measured in both:
 
-- `grouped`: what arrives while an append is under way is appended together, as our ledger does;
-- `single`: each check-in is an append of its own, many at once from a pool of threads, in order
-  within a key result. Everything else, which no measurement counts, is grouped.
+- `grouped`: our own writer, with the store for its log: what arrives while an append is under way
+  is appended together;
+- `single`: each command is an append of its own, check-ins many at once from a pool of threads, in
+  order within a key result. It is how such a store is used without that writer.
 
-It is spared what a ledger owes: nothing is logged, and a refused append ends it, so it decides
+It is spared what a ledger owes when an append fails: that ends it. So the single way decides
 straight on its state, without a fork to drop.
 """
 
 import asyncio
 import importlib
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Literal, NamedTuple, Protocol, cast
+from time import perf_counter
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 import click
 import nats
+import uvloop
 from goal_contracts import codec, subjects
-from goal_contracts.codec import Recorded
 from goal_contracts.commands import CheckIn
 from goal_contracts.replies import Accepted, Refusal, Refused, Reply
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.cli import logs
 from services.embedded.readiness import announce_ready
-from services.ledger.domain import Asked, Organisation, evolve, judge
+from services.ledger import outcomes
+from services.ledger.domain import Organisation, evolve, judge
 from services.ledger.handlers import clock, new_event_id, read_request
-from services.ledger.request import Request
+from services.ledger.metrics import Metrics
+from services.ledger.request import Request, SendReply
+from services.ledger.stage import refused
+from services.ledger.standby import collect_garbage_seldom
+from services.ledger.store.log import GoalLog, Outgoing
+from services.ledger.writer import Writer
 
 STORES: Final = ("umadb", "postgresql", "sqlite")
-GROUP_EVENTS_MAX: Final = 1_000
 
 Way = Literal["grouped", "single"]
 
@@ -63,136 +72,139 @@ class Store(Protocol):
         ...
 
 
-class Peer:
-    """One organisation's state, and the store it comes from."""
+class StoreLog(GoalLog):
+    """A store as the log that the writer appends to, one group at a time."""
 
-    def __init__(self, store: Store, way: Way) -> None:
+    def __init__(self, client: Client, store: Store) -> None:
+        super().__init__(client, "no stream")
         self._store = store
-        self._way = way
+        self._thread = ThreadPoolExecutor(1)
+        self._last = 0
+
+    async def send(
+        self,
+        events: Sequence[Outgoing],
+        expected_last: int,
+        answered: Callable[[], None],
+        *,
+        together: bool = True,
+    ) -> Any:
+        """In one append, however many they are."""
+        loop = asyncio.get_running_loop()
+        self._last = expected_last + len(events)
+        new = [_new_event(event) for event in events]
+        return _Appending(loop.run_in_executor(self._thread, self._store.append, new), answered)
+
+    async def last_position(self) -> int:
+        return self._last
+
+
+class _Appending:
+    """An append that is under way in a thread."""
+
+    def __init__(self, appended: asyncio.Future[int], answered: Callable[[], None]) -> None:
+        self._appended = appended
+        appended.add_done_callback(lambda _: answered())
+
+    @property
+    def is_done(self) -> bool:
+        return self._appended.done()
+
+    def result(self) -> int:
+        return self._appended.result()
+
+
+def _new_event(event: Outgoing) -> NewEvent:
+    _, kind, goal_id, name = subjects.parse_ledger(event.subject)
+    return NewEvent(f"{kind}/{goal_id}", event.version, name, event.payload)
+
+
+class Single:
+    """One organisation's state, and an append for each command."""
+
+    def __init__(self, store: Store, tasks: asyncio.TaskGroup) -> None:
+        self._store = store
+        self._tasks = tasks
         self._threads = ThreadPoolExecutor(store.THREADS)
+        self._metrics = Metrics()
         self._organisation: Organisation | None = None
         self._events = 0
         self._versions: Counter[str] = Counter()
-        self._goals: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._waiting: asyncio.Queue[tuple[Request, Answer]] = asyncio.Queue()
-        self._single: set[asyncio.Task[None]] = set()
+        self._in_order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def take(self, request: Request, answer: "Answer", tasks: asyncio.TaskGroup) -> None:
+    def submit(self, request: Request, reply: SendReply) -> None:
         """A request, to be answered when its events are on disk; what fails ends the tasks."""
-        if self._way == "single" and isinstance(request.command, CheckIn):
-            task = tasks.create_task(self._alone(request, request.command.key_result_id, answer))
-            self._single.add(task)
-            task.add_done_callback(self._single.discard)
+        command = request.command
+        if isinstance(command, CheckIn):
+            doing = self._do(request, command.key_result_id, self._store.append_to_goal, reply)
         else:
-            self._waiting.put_nowait((request, answer))
+            doing = self._do(request, "", self._store.append, reply)
+        self._tasks.create_task(doing)
 
-    async def run(self) -> None:
-        """Group after group, for ever."""
-        while True:
-            request, answer = await self._waiting.get()
-            decided, events = self._decide(request)
-            group = [(decided, len(events), answer)]
-            while not self._waiting.empty() and len(events) < GROUP_EVENTS_MAX:
-                request, answer = self._waiting.get_nowait()
-                decided, some = self._decide(request)
-                group.append((decided, len(some), answer))
-                events += some
-            last = await self._appended(self._store.append, events) if events else self._events
-            position = last - len(events)
-            for reply, count, answer in group:
-                position += count
-                await answer(_placed(reply, position))
-
-    async def _alone(self, request: Request, goal: str, answer: "Answer") -> None:
-        async with self._goals[goal]:
+    async def _do(
+        self,
+        request: Request,
+        order: str,
+        append: Callable[[Sequence[NewEvent]], int],
+        send_reply: SendReply,
+    ) -> None:
+        taken_at = perf_counter()
+        async with self._in_order[order]:
             reply, events = self._decide(request)
-            position = self._events
+            begun = perf_counter()
             if events:
-                position = await self._appended(self._store.append_to_goal, events)
-        await answer(_placed(reply, position))
-
-    async def _appended(
-        self, append: Callable[[Sequence[NewEvent]], int], events: Sequence[NewEvent]
-    ) -> int:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, append, events)
+                loop = asyncio.get_running_loop()
+                position = await loop.run_in_executor(self._threads, append, events)
+                reply = Accepted(request.command_id, position, len(events))
+        send_reply(reply)
+        took_s = perf_counter() - begun
+        self._metrics.committed(1, len(events), queued_s=begun - taken_at, took_s=took_s)
+        self._metrics.answered([(request, reply)])
+        outcomes.tell([(request, reply)])
 
     def _decide(self, request: Request) -> tuple[Reply, list[NewEvent]]:
         organisation = self._organisation
         if organisation and (first := organisation.answers.get(request.command_id)):
             return Accepted(request.command_id, *first), []
-        asked = Asked(
-            request.organisation_id,
-            request.actor,
-            request.now,
-            request.import_id,
-            request.role,
-            request.units,
-            request.decided_on,
-            self._events,
-        )
         try:
-            decided = judge(organisation, request.command, asked)
+            decided = judge(organisation, request.command, request.asked(self._events))
         except Refusal as refusal:
-            return Refused(request.command_id, refusal.reason, refusal.message), []
+            return refused(request.command_id, refusal), []
         events = []
         for event in decided.events:
             self._events += 1
-            recorded = Recorded(
-                position=self._events,
-                event_id=new_event_id(request.recorded_at),
-                organisation_id=request.organisation_id,
-                kind=event.kind,
-                goal_id=event.goal_id,
-                recorded_at=request.recorded_at,
-                known_at=request.now,
-                effective_at=codec.effective_at_of(event, request.now),
-                actor=request.actor,
-                command_id=request.command_id,
-                event=event,
-                reason=getattr(event, "reason", None),
-                provenance=getattr(event, "provenance", None),
-            )
-            goal = f"{event.kind}/{event.goal_id}"
+            recorded = request.recorded(event, new_event_id(request.recorded_at), self._events)
+            goal = f"{recorded.kind}/{recorded.goal_id}"
             self._versions[goal] += 1
             events.append(
                 NewEvent(goal, self._versions[goal], recorded.type, codec.encode_event(recorded))
             )
             self._organisation = evolve(self._organisation, recorded)
-        return Accepted(request.command_id, self._events, len(events)), events
-
-
-Answer = Callable[[Reply], Awaitable[None]]
-
-
-def _placed(reply: Reply, position: int) -> Reply:
-    if isinstance(reply, Refused):
-        return reply
-    return Accepted(reply.command_id, position, reply.events)
+        return Accepted(request.command_id, self._events, 0), events
 
 
 async def serve(server: str, store: Store, way: Way) -> None:
     """Answer commands until killed, or until an append fails."""
-    peer = Peer(store, way)
+    collect_garbage_seldom()
     async with await nats.connect(server) as client, asyncio.TaskGroup() as tasks:
+        log = StoreLog(client, store)
+        writer = Writer(log, new_event_id)
+        submit = writer.submit if way == "grouped" else Single(store, tasks).submit
 
         async def take(message: Msg) -> None:
-            async def answer(reply: Reply) -> None:
-                await _answer(client, message, reply)
+            def reply(answer: Reply) -> None:
+                log.outbox.put(message.reply, codec.encode(answer))
 
             request = read_request(message.subject, message.data, clock())
             if isinstance(request, Refused):
-                await answer(request)
+                reply(request)
             else:
-                peer.take(request, answer, tasks)
+                submit(request, reply)
 
-        await client.subscribe(subjects.COMMANDS, queue="ledger", cb=take)
+        await client.subscribe(subjects.COMMANDS, cb=take)
         await client.flush()
-        tasks.create_task(peer.run())
+        tasks.create_task(writer.run())
         announce_ready()
-
-
-async def _answer(client: Client, message: Msg, reply: Reply) -> None:
-    await client.publish(message.reply, codec.encode(reply))
 
 
 @click.command()
@@ -202,9 +214,10 @@ async def _answer(client: Client, message: Msg, reply: Reply) -> None:
 @click.option("--way", required=True, type=click.Choice(["grouped", "single"]))
 def main(server: str, name: str, at: str, way: Way) -> None:
     """Serve commands with the events in another store."""
+    logs.configure()
     # A store's libraries are there only where the benchmarks are run.
     module = importlib.import_module(f"tests.benchmarks.store_{name}")
-    asyncio.run(serve(server, cast("Store", module.open_store(at)), way))
+    uvloop.run(serve(server, cast("Store", module.open_store(at)), way))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tests.benchmarks.results import Part, Report
 
 FIRST_ROW: Final = {
     "commands": "raw publish",
-    "readings": "raw atomic batches",
+    "readings": "raw atomic batches, 2 under way",
     "loading": "bare reading",
     "growth": "with 1,500 events",
     "asof": "sqlite: one goal, any date",

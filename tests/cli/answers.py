@@ -7,12 +7,17 @@ import msgspec
 from goal_contracts.events import Band, KpiBands, KpiDefinition
 from goal_contracts.measures import Count, Metric, Milestone
 from goal_contracts.queries import (
+    Blamed,
     Change,
     Changes,
     CycleCard,
+    Difference,
+    Differences,
+    FieldDifference,
     Goals,
     KeyResultCard,
     KpiCard,
+    LateChange,
     ObjectiveCard,
     ReadingCard,
     ReadingSeries,
@@ -185,6 +190,48 @@ CHANGES = Changes(
             400, "key_result", "kr-2", "CheckInCorrected", "check_ins.c-7.value", "ben",
             at("2025-09-22"), at("2025-09-22"), at("2025-09-20"), was=raw("1.4"), now=raw("1.25"),
             provenance="okrs.md:17",
+        ),
+    ),
+)  # fmt: skip
+
+BLAMED = Blamed(reflects=REFLECTS, fields=(CHANGES.changes[2],))
+
+DIFFERENCES = Differences(
+    reflects_before=Reflects(20, at("2025-07-01", "21:59"), at("2025-07-01", "21:59")),
+    reflects=REFLECTS,
+    late=(
+        LateChange(
+            214, at("2025-08-14", "10:12"), "ada", "lowered", "key_result/kr-2", "o-2",
+            "Failed payments", "The provider moved its new interface to next year",
+            ERRORS_WERE, ERRORS,
+        ),
+    ),
+    things=(
+        Difference(
+            "cycle", "2025-Q3", "Q3 2025",
+            fields=(FieldDifference("expected_pace", raw("0.1"), raw("0.989")),),
+        ),
+        Difference(
+            "objective", "o-4", "Sell gift cards", ("added",),
+            fields=(FieldDifference("title", now=raw("Sell gift cards")),),
+            changes=(
+                Change(
+                    25, "objective", "o-4", "ObjectiveDrafted", "title", "ben", at("2025-07-02"),
+                    at("2025-07-02"), at("2025-07-02"), now=raw("Sell gift cards"),
+                ),
+            ),
+            cycle_id="2025-Q3",
+        ),
+        Difference(
+            "key_result", "kr-2", "Failed payments", ("retargeted", "progressed"),
+            fields=(
+                FieldDifference("measure", raw(ERRORS_WERE), raw(ERRORS)),
+                FieldDifference("value", raw("1.4"), raw("1.25")),
+                FieldDifference("progress", raw("0.45"), raw("0.708333")),
+                ),
+            changes=CHANGES.changes[2:],
+            cycle_id="2025-Q3",
+            objective_id="o-2",
         ),
     ),
 )  # fmt: skip

@@ -11,6 +11,8 @@ from goal_contracts.events import KeyResultRetargeted
 from goal_contracts.queries import (
     Answer,
     AsOf,
+    Blame,
+    Diff,
     Events,
     ExportView,
     Goals,
@@ -19,6 +21,7 @@ from goal_contracts.queries import (
     Query,
     QueryRefused,
     Readings,
+    Replay,
     ReplayedEvent,
     ViewPage,
     ViewPosition,
@@ -130,6 +133,103 @@ def test_history_csv_holds_values_as_they_are(nats_url: str) -> None:
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert (rows[3]["was"], rows[3]["now"]) == ("1.4", "1.25")
     assert msgspec.json.decode(rows[2]["was"])["target"] == "0.5"
+
+
+WHY = "The provider moved its new interface to next year"
+
+
+def test_diff_shows_what_came_late_first_then_each_field_with_who_when_and_why(
+    nats_url: str,
+) -> None:
+    with system(nats_url, Diff=lambda _: answers.DIFFERENCES) as running:
+        result = running.goal_ledger(
+            "diff", "2025-07-01", "2025-09-30", "--unit", "shop", "--known-at", "@412"
+        )
+    asked = Diff(before="2025-07-01", after="2025-09-30", after_known_at="@412", unit="shop")
+    assert running.asked == [asked]
+    assert result.stdout.splitlines() == [
+        "shown from 2025-07-01 to 2025-09-30",
+        "  from · position @20 · known by 2025-07-01 21:59 UTC",
+        "  to · position @412 · known by 2025-09-30 21:59 UTC",
+        "",
+        "Late changes, after the cycle had begun",
+        "2025-08-14 10:12 UTC  ada  lowered  Failed payments  key_result/kr-2 @214",
+        "    measure  target 0.5 → 0.9 %",
+        "    why      The provider moved its new interface to next year",
+        "",
+        "Objectives",
+        "Sell gift cards  added  objective/o-4",
+        "  objective drafted  ben 2025-07-02 09:00 UTC @25",
+        "",
+        "Key results",
+        "Failed payments  retargeted  progressed  key_result/kr-2",
+        "  measure   target 0.5 → 0.9 %  ada 2025-08-14 10:12 UTC @214 " + WHY,
+        "  value     1.4 → 1.25          ben 2025-09-22 09:00 UTC @400 from okrs.md:17",
+        "  progress  45 % → 71 %",
+        "",
+        "Of 1 more, nothing but their age is different.",
+    ]
+
+
+def test_diff_csv_has_a_row_for_each_field_the_late_ones_first(nats_url: str) -> None:
+    with system(nats_url, Diff=lambda _: answers.DIFFERENCES) as running:
+        result = running.goal_ledger("diff", "2025-07-01", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    told = [(row["late"], row["id"], row["field"], row["actor"], row["now"]) for row in rows]
+    measure = rows[0]["now"]
+    assert msgspec.json.decode(measure)["target"] == "0.9"
+    assert told == [
+        ("true", "kr-2", "measure", "ada", measure),
+        ("false", "2025-Q3", "expected_pace", "", "0.989"),
+        ("false", "o-4", "title", "ben", "Sell gift cards"),
+        ("false", "kr-2", "value", "ben", "1.25"),
+        ("false", "kr-2", "progress", "", "0.708333"),
+    ]
+
+
+def test_all_pages_of_a_diff_are_one_answer(nats_url: str) -> None:
+    def page(query: Query) -> Answer:
+        assert isinstance(query, Diff)
+        whole = answers.DIFFERENCES
+        if query.cursor is None:
+            return msgspec.structs.replace(whole, things=whole.things[:1], cursor="more")
+        return msgspec.structs.replace(whole, late=(), things=whole.things[1:])
+
+    with system(nats_url, Diff=page) as running:
+        result = running.goal_ledger("diff", "2025-07-01", "--format", "json")
+    whole = msgspec.json.decode(codec.encode(answers.DIFFERENCES))
+    assert msgspec.json.decode(result.stdout) == whole
+
+
+def test_blame_names_who_set_each_field_last(nats_url: str) -> None:
+    with system(nats_url, Blame=lambda _: answers.BLAMED) as running:
+        result = running.goal_ledger(
+            "history", "key_result/kr-2", "--blame", "--as-of", "2025-09-30", "--field", "measure"
+        )
+    assert running.asked == [
+        Blame(kind="key_result", id="kr-2", as_of="2025-09-30", field="measure")
+    ]
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("measure")]
+    assert line.split("  ")[0] == "measure"
+    assert "ada" in line
+    assert "2025-08-14 10:12 UTC @214" in line
+    assert line.endswith("The provider moved its new interface to next year")
+
+
+def test_the_history_of_a_cycle_names_the_goals_it_tells_of(nats_url: str) -> None:
+    with system(nats_url, History=lambda _: answers.CHANGES) as running:
+        result = running.goal_ledger("history", "cycle/2025-Q3", "--all")
+        refused = running.goal_ledger("history", "cycle/2025-Q3", "--all", "--blame")
+    assert running.asked == [History(kind="cycle", id="2025-Q3", whole=True)]
+    assert "key result retargeted  key_result/kr-2  @214" in result.stdout
+    assert refused.exit_code == 2
+
+
+def test_replay_asks_for_both_times(nats_url: str) -> None:
+    events = Events(answers.REFLECTS, ())
+    with system(nats_url, Replay=lambda _: events) as running:
+        running.goal_ledger("replay", "--as-of", "2025-08-31", "--known-at", "2025-09-30")
+    assert running.asked == [Replay(as_of="2025-08-31", known_at="2025-09-30", limit=300)]
 
 
 @pytest.mark.parametrize("state", [False, True])

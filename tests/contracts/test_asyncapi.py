@@ -10,6 +10,8 @@ from goal_contracts.queries import QUERIES
 from jsonschema import Draft7Validator
 
 from services.ledger.store.streams import StreamSettings, declaration
+from services.nats_users.permissions import of_user
+from services.nats_users.users import User
 from tests.node_tools import Node
 
 DOCUMENT = asyncapi.document()
@@ -66,6 +68,24 @@ def test_jetstream_is_where_an_organisations_account_has_it() -> None:
     consumers = DOCUMENT["channels"]["ledger"]["x-jetstream"]["consumers"]
     assert consumers["api_prefix"] == subjects.IMPORTED_API
     assert consumers["config"]["filter_subject"] == "goals.ledger.{organisation}.>"
+
+
+def test_the_requests_it_permits_are_those_the_server_permits_a_subscriber() -> None:
+    consumers = DOCUMENT["channels"]["ledger"]["x-jetstream"]["consumers"]
+    filled = {
+        "{name}": "sync",
+        "{filter_subject}": consumers["config"]["filter_subject"].format(organisation="acme"),
+    }
+    said = set()
+    for request in consumers["requests"]:
+        for gap, filling in filled.items():
+            request = request.replace(gap, filling)  # noqa: PLW2901 - gap by gap
+        said.add(f"{consumers['api_prefix']}.{request}")
+    user = User("subscriber", "U" * 56, ("sync",))
+    may = of_user("acme", "hr", user)
+    assert said == {each for each in may.publish if each.startswith(subjects.IMPORTED_API)}
+    prefix = DOCUMENT["components"]["securitySchemes"]["nkey"]["x-inbox-prefix"]
+    assert f"{prefix.format(public_key=user.nkey)}.>" in may.subscribe
 
 
 def test_every_example_follows_its_payload_with_the_references_of_the_document() -> None:

@@ -37,7 +37,7 @@ class Ledger(NamedTuple):
         for command in asked:
             reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
             replies.append(reply)
-            await self.writer.submit(*self._asked(command, command_id, reply, circumstances))
+            self.writer.submit(*self._asked(command, command_id, reply, circumstances))
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             return list(await asyncio.gather(*replies))
 
@@ -56,9 +56,6 @@ class Ledger(NamedTuple):
         reply: asyncio.Future[Reply],
         circumstances: dict[str, Any],
     ) -> tuple[Request, SendReply]:
-        async def answer(given: Reply) -> None:
-            reply.set_result(given)
-
         request = Request(
             organisation_id=self.organisation_id,
             actor="u-17",
@@ -68,7 +65,7 @@ class Ledger(NamedTuple):
             recorded_at=NOW,
             **circumstances,
         )
-        return request, answer
+        return request, reply.set_result
 
 
 @contextlib.asynccontextmanager

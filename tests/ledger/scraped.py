@@ -2,6 +2,8 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.ledger.metrics import Metrics
+
 
 class Scraped:
     """The samples of one scrape."""
@@ -26,3 +28,7 @@ class Scraped:
         return {
             key[1]: value for key, value in self._values.items() if key[0] == name and value != 0
         }
+
+
+def scraped(metrics: Metrics) -> Scraped:
+    return Scraped(metrics.text().decode())

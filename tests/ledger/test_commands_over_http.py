@@ -176,16 +176,16 @@ async def test_where_no_answer_comes_in_time_the_outcome_is_unknown(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = asyncio.Event()
-    answering = writer.Writer._answer
+    append = writer.Writer._append
 
-    async def late(self: Any, decided: Any) -> None:
+    async def late(self: Any, stage: Any) -> Any:
         await held.wait()
-        await answering(self, decided)
+        return await append(self, stage)
 
     unit = DefineUnit("team", "Team", "team")
     with monkeypatch.context() as stuck:
         stuck.setattr(door, "ANSWERED_WITHIN_S", 0.2)
-        stuck.setattr(writer.Writer, "_answer", late)
+        stuck.setattr(writer.Writer, "_append", late)
         answer = await ledger.post(unit, "c-1")
         assert problem(answer) == (504, "outcome_unknown")
         assert "same id" in answer.json()["detail"]
@@ -214,7 +214,7 @@ async def test_what_goes_wrong_before_a_command_is_read_is_a_problem_too(
         stale.setattr(tokens, "STALE_MAX_S", -1)
         assert problem(await ledger.post(unit)) == (503, "keys_unavailable")
 
-    async def fail(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of the house")
 
     with monkeypatch.context() as broken:

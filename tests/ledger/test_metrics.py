@@ -18,7 +18,7 @@ from services.ledger.store.log import AppendFailed, GoalLog, OutcomeUnknown
 from services.ledger.store.snapshots import SnapshotStore
 from services.ledger.store.streams import StreamSettings
 from tests.ledger.on_a_stream import Ledger, running
-from tests.ledger.scraped import Scraped
+from tests.ledger.scraped import scraped
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -26,10 +26,6 @@ pytestmark = pytest.mark.anyio
 
 def unit(number: int) -> DefineUnit:
     return DefineUnit(unit_id=f"team-{number}", name=f"Team {number}", unit_kind="team")
-
-
-def scraped(metrics: Metrics) -> Scraped:
-    return Scraped(metrics.text().decode())
 
 
 async def test_commands_are_counted_by_their_outcome_and_refusals_by_their_reason(
@@ -63,12 +59,12 @@ async def test_a_group_is_measured_once_however_many_commands_it_has(ledger: Led
 
 
 async def test_the_queue_time_is_that_of_the_groups_oldest_command(ledger: Ledger) -> None:
-    async def answer(reply: object) -> None:
+    def answer(reply: object) -> None:
         answered.set()
 
     answered = asyncio.Event()
     request, _ = ledger._asked(unit(1), None, asyncio.get_running_loop().create_future(), {})
-    await ledger.writer.submit(request, answer)
+    ledger.writer.submit(request, answer)
     waiting = ledger.writer._waiting.pop()
     long_ago = Waiting(waiting.request, waiting.reply, waiting.taken_at - 30)
     ledger.writer._waiting.append(long_ago)

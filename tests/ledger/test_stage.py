@@ -50,7 +50,7 @@ def unit(number: int) -> DefineUnit:
 
 
 def waiting(command: Command, command_id: str, **circumstances: Any) -> Waiting:
-    async def nobody(_: Reply) -> None:
+    def nobody(_: Reply) -> None:
         raise AssertionError("a stage answers nobody")
 
     asked = {"organisation_id": "acme", "actor": "u-17", "now": NOW, "recorded_at": NOW}

@@ -79,9 +79,9 @@ async def test_what_is_due_holds_up_nobody_elses_commands(
             turns += 1
             await asyncio.sleep(0)
 
-    async def counted(request: Request, reply: SendReply) -> None:
+    def counted(request: Request, reply: SendReply) -> None:
         turns_at_each.append(turns)
-        await submit(request, reply)
+        submit(request, reply)
 
     other = asyncio.create_task(somebody_else())
     monkeypatch.setattr(ledger.writer, "submit", counted)

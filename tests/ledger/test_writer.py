@@ -26,6 +26,7 @@ from services.ledger.domain import Asked, Decided, Organisation, judge
 from services.ledger.store.log import BATCH_ID, Conflict, GoalLog, OutcomeUnknown, Outgoing
 from services.ledger.store.streams import StreamSettings
 from tests.ledger.on_a_stream import NOW, Ledger, running
+from tests.ledger.scraped import scraped
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -268,7 +269,7 @@ async def test_another_writers_append_in_between_changes_the_decision_that_waite
     assert isinstance(theirs, Accepted)
     assert isinstance(reply, Refused)
     assert reply.reason is Reason.ID_TAKEN
-    assert slow.writer.conflicts == 1
+    assert scraped(slow.writer.metrics)["fencings_total"] == 1
 
 
 async def test_who_gets_no_answer_after_many_faults_can_ask_again(

@@ -36,7 +36,7 @@ PUBLISHES: Final = {
         [FAKE, "goals.command.acme.u-17.CheckIn", "goals.query.acme.AsOf"],
     ),
     "projections": (
-        ["$JS.API.CONSUMER.CREATE.GOALS"],
+        ["$JS.API.CONSUMER.CREATE.GOALS", "goals.alert.acme.u-17"],
         [FORGED, FAKE, "goals.command.acme.u-17.CheckIn", "$JS.API.STREAM.CREATE.GOALS"],
     ),
     "u-17": (
@@ -47,6 +47,7 @@ PUBLISHES: Final = {
             "goals.command.acme.u-18.CheckIn",
             "goals.command.other.u-17.CheckIn",
             "goals.query.other.AsOf",
+            "goals.alert.acme.u-18",
             f"{IMPORTED_API}.CONSUMER.CREATE.GOALS.sync-1.goals.ledger.acme.>",
             f"{IMPORTED_API}.CONSUMER.MSG.NEXT.GOALS.sync-1",
             "_R_.anything",
@@ -95,13 +96,23 @@ PUBLISHES: Final = {
 SUBSCRIBES: Final = {
     "ledger": (["goals.command.>", "_INBOX.>"], ["goals.query.>", "goals.event.>"]),
     "projections": (["goals.query.>"], ["goals.command.>", "goals.event.>", "goals.ledger.>"]),
-    "u-17": ([], ["goals.command.>", "goals.event.acme.>", "_INBOX.>", ">"]),
+    "u-17": (
+        ["goals.alert.acme.u-17"],
+        ["goals.alert.acme.*", "goals.command.>", "goals.event.acme.>", "_INBOX.>", ">"],
+    ),
     "sync": (
-        ["goals.event.acme.*.*.*", "goals.event.acme.kpi.*.KpiReadingRecorded"],
+        [
+            "goals.alert.acme.*",
+            "goals.event.acme.*.*.*",
+            "goals.event.acme.kpi.*.KpiReadingRecorded",
+        ],
         ["goals.event.>", "goals.event.other.>", "goals.command.acme.>", "_INBOX.>", ">"],
     ),
     "boss": (["goals.event.acme.*.*.*"], ["goals.event.other.>", "goals.query.acme.>"]),
-    "spy": (["goals.event.other.*.*.*"], ["goals.event.acme.*.*.*", "goals.event.*.*.*.*"]),
+    "spy": (
+        ["goals.event.other.*.*.*"],
+        ["goals.event.acme.*.*.*", "goals.event.*.*.*.*", "goals.alert.acme.*"],
+    ),
     "local": (["goals.event.*.*.*.*"], ["goals.command.>", "goals.query.>", "_INBOX.>"]),
 }
 

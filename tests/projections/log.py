@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -108,6 +109,12 @@ def fill(store: ViewStore, log: Sequence[Recorded]) -> None:
     """The events as one batch."""
     if log:
         store.write(rows_of(log, store), log[0].position, log[-1].position)
+
+
+def fill_in_parts(store: ViewStore, log: Sequence[Recorded], cuts: Sequence[int]) -> None:
+    """The events as several batches."""
+    for first, last in pairwise(sorted({0, len(log), *(cut % len(log) for cut in cuts)})):
+        store.write(rows_of(log[first:last], store), first + 1, last)
 
 
 class Asker:

@@ -27,7 +27,7 @@ from goal_contracts.queries import (
 from nats.aio.client import Client
 
 from services.projections.view_store import schema
-from tests.projections.log import Asker, Log, append, fill, make_stream, view_store
+from tests.projections.log import Log, append, make_stream
 from tests.projections.test_feed import log_of
 from tests.waiting import eventually
 
@@ -36,8 +36,8 @@ pytestmark = pytest.mark.anyio
 SERVICE = """
 import asyncio, sys
 from services.projections.app import Settings, run
-url, views, stream = sys.argv[1:]
-settings = Settings(server_url=url, database=f"sqlite:///{views}", stream=stream)
+url, database, stream = sys.argv[1:]
+settings = Settings(server_url=url, database=database, stream=stream)
 asyncio.run(run(settings, on_ready=lambda: print("READY", flush=True)))
 """
 QUERY_SECONDS = 15
@@ -48,11 +48,11 @@ _answer = msgspec.json.Decoder(Answer)
 class Service:
     """One run of the service."""
 
-    def __init__(self, url: str, views: Path, stream: str) -> None:
-        self.log_file = views.with_name("service.log")
+    def __init__(self, url: str, database: str, stream: str, log_file: Path) -> None:
+        self.log_file = log_file
         with self.log_file.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVICE, url, str(views), stream],
+                [sys.executable, "-c", SERVICE, url, database, stream],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdout=out,
                 stderr=out,
@@ -78,7 +78,8 @@ async def log(nats_client: Client, organisation_id: str) -> Log:
 
 @pytest.fixture
 def service(nats_url: str, tmp_path: Path, organisation_id: str, log: Log) -> Iterator[Service]:
-    service = Service(nats_url, tmp_path / "views.sqlite", f"GOALS-{organisation_id}")
+    database = f"sqlite:///{tmp_path / 'projections.sqlite'}"
+    service = Service(nats_url, database, f"GOALS-{organisation_id}", tmp_path / "service.log")
     yield service
     service.process.kill()
     service.process.wait()
@@ -190,43 +191,7 @@ async def test_a_log_it_cannot_read_on_leaves_what_is_known_to_be_asked(
     assert ready.process.poll() is None
 
 
-async def test_killed_again_and_again_the_views_are_those_of_an_undisturbed_run(
-    nats_client: Client, nats_url: str, organisation_id: str, log: Log, tmp_path: Path
-) -> None:
-    views, stream = tmp_path / "views.sqlite", f"GOALS-{organisation_id}"
-    for recorded in _renamings(log, 200):
-        await append(nats_client, recorded)
-    for _ in range(3):
-        service = Service(nats_url, views, stream)
-        await service.ready()
-        service.process.kill()
-        service.process.wait()
-    service = Service(nats_url, views, stream)
-    try:
-        await service.ready()
-        assert (await ask(nats_client, organisation_id, AsOf(at_least=len(log)))).reflects
-        there = {
-            view: [bytes(row) for row in await _rows(nats_client, organisation_id, view)]
-            for view in schema.VIEWS
-        }
-    finally:
-        service.process.kill()
-        service.process.wait()
-    (tmp_path / "plain").mkdir()
-    plain = view_store(tmp_path / "plain")
-    fill(plain, log)
-    assert there == Asker(plain, organisation_id).export()
-    plain.close()
-
-
-def _renamings(log: Log, count: int) -> Log:
-    start = len(log) - 1
-    for _ in range(count):
-        log.add(log[-1].event, organisation_id=log[0].organisation_id)  # type: ignore[arg-type]  # known
-    return Log(log[start:])
-
-
-async def _rows(client: Client, organisation_id: str, view: str) -> list[msgspec.Raw]:
+async def rows_of_view(client: Client, organisation_id: str, view: str) -> list[msgspec.Raw]:
     rows: list[msgspec.Raw] = []
     query = ExportView(view=view, limit=500)
     while True:

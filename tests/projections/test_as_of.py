@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from services.projections.view_store.store import ViewStore
 from services.projections.views.days import end_of_day
 from tests.projections import company
-from tests.projections.log import NOW, Asker, Log, rows_of, view_store
+from tests.projections.log import NOW, Asker, Log, fill_in_parts, view_store
 
 BASELINE = 98
 
@@ -276,11 +274,6 @@ def shown(pages: Sequence[Goals]) -> dict[str, Any]:
             for card in page.kpis
         },
     }
-
-
-def fill_in_parts(store: ViewStore, log: Log, cuts: Sequence[int]) -> None:
-    for first, last in pairwise(sorted({0, len(log), *(cut % len(log) for cut in cuts)})):
-        store.write(rows_of(log[first:last], store), first + 1, last)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

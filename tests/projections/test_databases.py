@@ -6,7 +6,16 @@ from typing import Any, Final
 
 import pytest
 from goal_contracts import events
-from goal_contracts.queries import AsOf, CycleReport, Goals, History, Query, Readings, Replay
+from goal_contracts.queries import (
+    AsOf,
+    CycleReport,
+    Goals,
+    History,
+    Query,
+    Readings,
+    Replay,
+    WeeklyDigest,
+)
 from sqlalchemy import text
 
 from services.projections.view_store import schema
@@ -54,6 +63,8 @@ def questions(log: Log) -> Iterator[Query]:
     for recorded in log[::8]:
         yield AsOf(as_of=f"@{recorded.position}")
         yield AsOf(as_of=recorded.known_at.isoformat(), limit=2)
+    for recorded in log[::40]:
+        yield WeeklyDigest(as_of=f"@{recorded.position}", limit=2)
     for kind, thing in sorted({(each.kind, each.goal_id) for each in log}):
         yield History(kind=kind, id=thing, limit=3)  # type: ignore[arg-type]  # all are known
         match kind:
@@ -62,9 +73,11 @@ def questions(log: Log) -> Iterator[Query]:
                 yield AsOf(kpi=thing)
             case "cycle":
                 yield CycleReport(cycle=thing, limit=2)
+                yield CycleReport(cycle=thing, by_week=True, limit=2)
                 yield Replay(cycle=thing, limit=5)
             case "unit":
                 yield AsOf(unit=thing)
+                yield WeeklyDigest(unit=thing, as_of=f"@{log[-1].position}", limit=3)
             case "objective" | "key_result":
                 yield AsOf(goal=f"{kind}/{thing}")
 
@@ -78,7 +91,7 @@ def test_every_answer_and_every_page_has_the_same_bytes(store: ViewStore, plain:
     for query in questions(log):
         assert ask.pages(query) == plain.pages(query), query
         asked.add(type(query))
-    assert asked == {AsOf, CycleReport, History, Readings, Replay}
+    assert asked == {AsOf, CycleReport, History, Readings, Replay, WeeklyDigest}
     units = [unit.unit_id for page in ask.pages(AsOf(limit=3)) for unit in _units(page)]
     assert units == sorted(units)
     assert set(IDS) < set(units)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +24,7 @@ from services.projections.view_store.comparing import digest
 from services.projections.view_store.generations import Generation, Generations, Superseded
 from services.projections.view_store.store import StoreUnavailable, ViewStore
 from services.projections.views.current import UnknownEvent
+from tests.postgresql import RELEASES, Cluster, empty_database
 from tests.projections.log import NOW, Log, append, fill, make_stream
 from tests.projections.test_feed import MORE, SMALL, _unknown, exported, log_of
 from tests.waiting import eventually
@@ -104,16 +105,16 @@ async def test_a_new_generation_takes_over_while_the_old_one_answers(
     nats_client: Client, stream: str, log: Log, generations: Generations
 ) -> None:
     async with serving(nats_client, stream, generations) as views:
-        assert await views.reaches(len(log) - 1, 10)
+        assert await views.reaches(len(log) - 1, 40)
         rebuilt = await anew(nats_client, stream, generations)
         assert (rebuilt.generation, rebuilt.compared_at) == (2, len(log) - 1)
         assert rebuilt.differences == ()
-        await eventually(lambda: views.status().generation == 2)
+        await eventually(lambda: views.status().generation == 2, 40)
         await append(nats_client, log[-1])
-        assert await views.reaches(len(log), 10)
+        assert await views.reaches(len(log), 40)
         answer = await ask(views, log, AsOf())
         assert answer.reflects.position == len(log)
-        await eventually(lambda: _states(generations) == {1: "dropped", 2: "complete"})
+        await eventually(lambda: _states(generations) == {1: "dropped", 2: "complete"}, 40)
         assert not _is_there(generations, 1)
         assert _is_there(generations, 2)
         assert views.status().trouble is None
@@ -158,11 +159,11 @@ async def test_no_answer_goes_back_behind_an_earlier_one(
                 answer = await ask(views, log, AsOf())
                 seen.append(answer.reflects.position if isinstance(answer, Goals) else seen[-1])
 
-        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
             tasks.create_task(look())
             for number in (2, 3):
                 await anew(nats_client, stream, generations)
-                await eventually(lambda: views.status().generation == number)  # noqa: B023  # asked at once
+                await eventually(lambda: views.status().generation == number, 40)  # noqa: B023  # asked at once
         assert seen == sorted(seen)
         assert seen[-1] == len(log) - 1
 
@@ -171,7 +172,7 @@ async def test_a_rebuilding_that_was_stopped_goes_on_where_it_was(
     nats_client: Client, stream: str, log: Log, generations: Generations
 ) -> None:
     async with serving(nats_client, stream, generations) as views:
-        assert await views.reaches(len(log) - 1, 10)
+        assert await views.reaches(len(log) - 1, 40)
     half = generations.begin(stream)
     store = generations.open(half)
     fill(store, log[:HALF])
@@ -271,7 +272,7 @@ async def test_an_older_releases_views_answer_until_the_new_ones_are_there(
     answer = await ask(views, log, AsOf())
     assert answer.reflects.position == HALF
     running = asyncio.create_task(views.run())
-    assert await views.reaches(len(log) - 1, 20)
+    assert await views.reaches(len(log) - 1, 60)
     status = views.status()
     assert (status.is_outdated, status.generation) == (False, 2)
     running.cancel()
@@ -299,7 +300,7 @@ async def test_an_older_releases_views_that_cannot_be_read_say_not_yet(
     assert isinstance(answer, QueryRefused)
     assert answer.reason == "not_yet"
     running = asyncio.create_task(views.run())
-    assert await views.reaches(len(log) - 1, 20)
+    assert await views.reaches(len(log) - 1, 60)
     answer = await ask(views, log, AsOf())
     assert answer.reflects.position == len(log) - 1
     running.cancel()
@@ -320,7 +321,7 @@ async def test_a_new_release_that_gets_less_far_leaves_the_old_views_answering(
     with pytest.raises(CannotRebuild, match=f"position {len(log)}"):
         await anew(nats_client, stream, generations)
     async with serving(nats_client, stream, generations) as views:
-        await eventually(lambda: views.stopped_by is not None)
+        await eventually(lambda: views.stopped_by is not None, 40)
         status = views.status()
         assert status.stopped_by is not None
         assert (status.stopped_by.position, status.generation) == (len(log), 1)
@@ -364,7 +365,7 @@ async def test_views_of_another_stream_give_way_at_once(
     other = generations.begin("ANOTHER")
     generations.take_over(other)
     async with serving(nats_client, stream, generations) as views:
-        assert await views.reaches(len(log) - 1, 10)
+        assert await views.reaches(len(log) - 1, 40)
         assert views.status().generation > other.number
 
 
@@ -376,14 +377,14 @@ async def test_a_poison_event_is_named_and_readiness_says_so(
     views = await asyncio.to_thread(Views, nats_client, stream, generations, metrics, SMALL)
     metrics.show(views.status)
     running = asyncio.create_task(views.run())
-    await eventually(lambda: views.stopped_by is not None)
+    await eventually(lambda: views.stopped_by is not None, 40)
     status = views.status()
     assert isinstance(views.stopped_by, UnknownEvent)
     assert status.stopped_by is not None
     assert (status.stopped_by.position, status.stopped_by.event_type) == (len(log), "UnitRenamed")
     assert "UnitTeleported" in status.stopped_by.why
     assert not status.is_ready
-    await eventually(lambda: views.status().lag_events == 1)
+    await eventually(lambda: views.status().lag_events == 1, 40)
     told = metrics.text().decode()
     assert f"goal_ledger_views_poisoned_position {len(log)}.0" in told
     assert "goal_ledger_views_lag_events 1.0" in told
@@ -393,13 +394,41 @@ async def test_a_poison_event_is_named_and_readiness_says_so(
     await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.mark.parametrize("release", RELEASES)
+async def test_a_database_that_falls_is_waited_for(
+    nats_client: Client,
+    stream: str,
+    log: Log,
+    release: str,
+    tmp_path: Path,
+    postgresql_clusters: Mapping[str, Cluster],
+) -> None:
+    with empty_database(f"postgresql-{release}", tmp_path, postgresql_clusters) as address:
+        server, generations = postgresql_clusters[release], Generations(address)
+        async with serving(nats_client, stream, generations) as views:
+            assert await views.reaches(len(log) - 1, 30)
+            rebuilding = asyncio.create_task(anew(nats_client, stream, generations))
+            await asyncio.to_thread(server.kill)
+            await append(nats_client, log[-1])
+            await eventually(lambda: views.status().trouble is not None, 30)
+            await asyncio.to_thread(server.start)
+            assert await views.reaches(len(log), 60)
+            await asyncio.gather(rebuilding, return_exceptions=True)
+            rebuilt = await anew(nats_client, stream, generations)  # as whoever is told would
+            assert rebuilt.differences == ()
+            await eventually(lambda: views.status().generation == rebuilt.generation, 30)
+            answer = await ask(views, log, AsOf())
+            assert answer.reflects.position == len(log)
+        generations.close()
+
+
 async def test_it_is_ready_once_it_has_caught_up(
     nats_client: Client, stream: str, log: Log, generations: Generations
 ) -> None:
     views = await asyncio.to_thread(Views, nats_client, stream, generations, Metrics(), SMALL)
     assert not views.status().is_ready
     running = asyncio.create_task(views.run())
-    await eventually(lambda: views.status().is_ready)
+    await eventually(lambda: views.status().is_ready, 40)
     assert views.position == len(log) - 1
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -4,7 +4,16 @@ import json
 
 import pytest
 from goal_contracts import codec, messages, queries
-from goal_contracts.queries import AsOf, CycleReport, ExportView, History, Query, Readings, Replay
+from goal_contracts.queries import (
+    AsOf,
+    CycleReport,
+    ExportView,
+    History,
+    Query,
+    Readings,
+    Replay,
+    WeeklyDigest,
+)
 from jsonschema import Draft202012Validator
 
 from services.projections.view_store.store import ViewStore
@@ -32,6 +41,8 @@ ASKED: list[Query] = [
     Replay(cycle="q3"),
     Replay(),
     CycleReport(cycle="q3"),
+    CycleReport(cycle="q3", by_week=True),
+    *(WeeklyDigest(week=f"2025-W{week}") for week in (26, 27, 28)),
     ExportView(view="goal_version"),
 ]
 
@@ -48,7 +59,7 @@ def test_every_answer_follows_its_schema(filled: ViewStore, ask: Asker) -> None:
         answer = json.loads(ask.raw(query))
         VALIDATORS[answer["reply"]].validate(answer)
         seen.add(answer["reply"])
-    assert seen == {"goals", "changes", "readings", "events", "report", "view"}
+    assert seen == {"goals", "changes", "readings", "events", "report", "view", "digest"}
 
 
 def test_what_is_stored_follows_the_schemas_of_events() -> None:

@@ -5,6 +5,8 @@ from typing import TypedDict
 
 import nkeys
 
+from goal_contracts.subjects import INBOX_PREFIX
+
 
 class KeyUnusable(Exception):
     """A key file that is no seed of a user, or cannot be read; says how to mend it."""
@@ -46,4 +48,4 @@ def public_of(seed: bytes) -> str:
 
 def inbox_prefix(public: str) -> str:
     """What a user's library has to be told, so that nobody else can listen to its replies."""
-    return f"_INBOX_{public}"
+    return f"{INBOX_PREFIX}{public}"

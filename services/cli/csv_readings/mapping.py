@@ -133,12 +133,12 @@ class _Mapping:
         self.left: list[Left] = []
         self.table = self.read_table(table) if table else None
         self.check_columns(files.values(), table)
-        keys = [
+        keys = dict.fromkeys(
             _key(row, manifest.kpi.id)
             for file in files.values()
             for _, row in file.rows()
             if isinstance(row, dict)
-        ]
+        )
         parts = (NUMERATOR, DENOMINATOR) if manifest.ratio else ()
         self.names = _ids([*keys, *((*key, part) for part in parts for key in keys)])
         self.bands = Bands(manifest.kpi.bands) if manifest.kpi.bands else None
@@ -225,9 +225,9 @@ class _Mapping:
         published: _Published,
         said: dict[tuple[Key, str], int],
     ) -> None:
-        if not any(cells[column].strip() for column in self.manifest.kpi.id):
-            raise Unmappable("the row is empty: it names no KPI")
         key = _key(cells, self.manifest.kpi.id)
+        if not any(key):
+            raise Unmappable("the row is empty: it names no KPI")
         row = self.joined(cells)
         columns = self.manifest.columns
         period = self.manifest.period.read(row[columns.period])
@@ -415,7 +415,7 @@ def _plain(number: Decimal) -> Decimal:
 
 
 def _key(row: Row, columns: tuple[str, ...]) -> Key:
-    return tuple(row[column].strip() for column in columns)
+    return tuple([row[column].strip() for column in columns])
 
 
 def _bare(text: str) -> str:

@@ -4,6 +4,7 @@ import re
 from calendar import monthrange
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -53,15 +54,9 @@ class Periods(Struct, frozen=True, forbid_unknown_fields=True):
 
     def read(self, text: str) -> str | None:
         """The period that a cell names; None if it is written in no such way."""
-        try:
-            days = self._days(text.strip())
-        except ValueError:
-            return None
-        if days is None or days[0] > days[1]:
-            return None
-        return f"{days[0].isoformat()}/{days[1].isoformat()}"
+        return _read(self, text)
 
-    def _days(self, text: str) -> tuple[date, date] | None:
+    def days(self, text: str) -> tuple[date, date] | None:
         match self.kind:
             case "month-name":
                 return _month_name(text)
@@ -72,6 +67,18 @@ class Periods(Struct, frozen=True, forbid_unknown_fields=True):
                     if found := pattern.fullmatch(text):
                         return days([int(number) for number in found.groups()])
                 return None
+
+
+@lru_cache(maxsize=8_192)
+def _read(periods: Periods, text: str) -> str | None:
+    """Remembered, as the same few periods stand in row after row."""
+    try:
+        days = periods.days(text.strip())
+    except ValueError:
+        return None
+    if days is None or days[0] > days[1]:
+        return None
+    return f"{days[0].isoformat()}/{days[1].isoformat()}"
 
 
 def _month_name(text: str) -> tuple[date, date] | None:

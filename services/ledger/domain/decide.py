@@ -66,7 +66,14 @@ def judge(organisation: Organisation | None, command: commands.Command, asked: A
 def _decide(
     organisation: Organisation, command: commands.Command, asked: Asked
 ) -> tuple[Event, ...] | Decided:
+    # The most frequent first: a match looks at one case after the other.
     match command:
+        case commands.CheckIn():
+            return check_in.check_in(organisation, command, asked)
+        case commands.RecordReading():
+            return reading.record(organisation, command, asked)
+        case commands.RecordCheckIns() | commands.RecordReadings() | commands.CorrectReadings():
+            return decide_items(organisation, command, asked)
         case commands.OpenOrganisation():
             return policy.open_again(organisation, command)
         case commands.ChangePolicy():
@@ -135,14 +142,10 @@ def _decide(
             return key_result.link_to_kpi(organisation, command, asked)
         case commands.UnlinkKeyResultFromKpi():
             return key_result.unlink_from_kpi(organisation, command, asked)
-        case commands.CheckIn():
-            return check_in.check_in(organisation, command, asked)
         case commands.CorrectCheckIn():
             return check_in.correct(organisation, command, asked)
         case commands.RetractCheckIn():
             return check_in.retract(organisation, command, asked)
-        case commands.RecordCheckIns() | commands.RecordReadings() | commands.CorrectReadings():
-            return decide_items(organisation, command, asked)
         case commands.GradeKeyResult():
             return grading.grade_key_result(organisation, command, asked)
         case commands.WaiveKeyResult():
@@ -157,8 +160,6 @@ def _decide(
             return kpi.reassign(organisation, command)
         case commands.RetireKpi():
             return kpi.retire(organisation, command)
-        case commands.RecordReading():
-            return reading.record(organisation, command, asked)
         case commands.CorrectReading():
             return reading.correct(organisation, command, asked)
         case commands.RetractReading():

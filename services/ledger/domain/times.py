@@ -41,6 +41,7 @@ def start_of_day(day: date, zone: str) -> datetime:
     return datetime.combine(day, time.min, tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
+@lru_cache(maxsize=8_192)
 def end_of_day(day: date, zone: str) -> datetime:
     """The last instant of a day."""
     return start_of_day(day + _DAY, zone) - _TICK

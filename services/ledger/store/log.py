@@ -41,9 +41,9 @@ from goal_contracts.client.stream import (
 )
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.transport import TcpTransport
 from nats.nuid import NUID
 
+from services.ledger.store.outbox import Outbox
 from services.ledger.store.streams import MESSAGE_BYTES_MAX
 
 BATCH_EVENTS_MAX: Final = 1_000
@@ -56,7 +56,6 @@ SETTLE_ATTEMPTS_MAX: Final = 8
 SETTLE_PAUSE_FIRST_S: Final = 0.05
 SETTLE_PAUSE_MAX_S: Final = 2.0
 GET_AT_ONCE_MAX: Final = 64
-HURRY_BYTES_MAX: Final = 65_536
 
 # By it a subscriber knows the payload for a whole CloudEvent, and not for the data of one.
 CONTENT_TYPE: Final = "content-type"
@@ -174,8 +173,8 @@ class GoalLog:
         pace: Pace = USUAL_PACE,
         ack_timeout_s: float = ACK_TIMEOUT_S,
     ) -> None:
-        _forget_unsent_when_disconnected(client)
         self.client = client
+        self.outbox = Outbox(client)
         self.stream = stream
         self._pace = pace
         self._ack_timeout_s = ack_timeout_s
@@ -210,27 +209,10 @@ class GoalLog:
             self._acks = _Acks(self.client)
             await self._acks.open()
         parts = [events] if together else [[event] for event in events]
-        sent = Sent(self.client, self._acks.new_address(), parts, expected_last, answered)
+        sent = Sent(self.outbox, self._acks.new_address(), parts, expected_last, answered)
         self._acks.wait_for(sent, self._ack_timeout_s)
-        await sent.go_on()
-        self.hurry()
+        sent.go_on()
         return sent
-
-    def hurry(self) -> None:
-        """The little that waits to be sent leaves now, not a turn of the event loop later.
-
-        nats-py leaves that to a task of its own, which finds nothing left to do. It counts where
-        one client waits for one answer. Behind a stalled socket there is no hurry.
-        """
-        client, transport = self.client, self.client._transport  # noqa: SLF001 - no other way
-        is_little = 0 < client.pending_data_size <= HURRY_BYTES_MAX
-        if not is_little or not client.is_connected or not isinstance(transport, TcpTransport):
-            return
-        writer = transport._io_writer  # noqa: SLF001 - see above
-        if writer is not None and writer.transport.get_write_buffer_size() == 0:
-            writer.writelines(client._pending)  # noqa: SLF001 - see above
-            client._pending.clear()  # noqa: SLF001 - see above
-            client._pending_data_size = 0  # noqa: SLF001 - see above
 
     async def settle(self, events: Sequence[Outgoing], expected_last: int) -> int:
         """What became of an append whose outcome is unknown: the last position it has.
@@ -312,21 +294,6 @@ def version_of(message: StoredMessage) -> int:
     return int(message.headers[VERSION])
 
 
-def _forget_unsent_when_disconnected(client: Client) -> None:
-    # Behind a stalled socket nats-py 2.16 lets commands wait also while connected, whatever
-    # `pending_size` says, and sends them on the next connection. It has no other way to take
-    # them back; subscriptions it renews by itself.
-    called_before = client._disconnected_cb  # noqa: SLF001 - see above
-
-    async def disconnected() -> None:
-        client._pending.clear()  # noqa: SLF001 - see above
-        client._pending_data_size = 0  # noqa: SLF001 - see above
-        if called_before is not None:
-            await called_before()
-
-    client._disconnected_cb = disconnected  # noqa: SLF001 - see above
-
-
 class _Ack(ApiAnswer, frozen=True, kw_only=True):
     seq: int = 0
 
@@ -339,7 +306,7 @@ class Sent:
 
     def __init__(
         self,
-        client: Client,
+        outbox: Outbox,
         reply_to: str,
         parts: Sequence[Sequence[Outgoing]],
         expected_last: int,
@@ -347,7 +314,7 @@ class Sent:
     ) -> None:
         self.reply_to = reply_to
         self.is_done = False
-        self._client = client
+        self._outbox = outbox
         self._parts = deque(parts)
         self._last = expected_last
         self._answered = answered
@@ -360,29 +327,31 @@ class Sent:
             raise self._error
         return self._last
 
-    async def go_on(self) -> None:
+    def go_on(self) -> None:
         """Send the next part."""
         events = self._parts[0]
+        batch_id = self.reply_to.rpartition(".")[2]
         try:
             for number, event in enumerate(events, start=1):
-                headers = {CONTENT_TYPE: codec.CONTENT_TYPE, VERSION: str(event.version)}
+                headers: dict[str, object] = {
+                    CONTENT_TYPE: codec.CONTENT_TYPE,
+                    VERSION: event.version,
+                }
                 if number == 1:
-                    headers[EXPECTED_LAST] = str(self._last)
-                reply_to = self.reply_to if number == len(events) else ""
+                    headers[EXPECTED_LAST] = self._last
+                is_last = number == len(events)
                 if len(events) > 1:
-                    headers[BATCH_ID] = self.reply_to.rpartition(".")[2]
-                    headers[BATCH_SEQUENCE] = str(number)
-                    if reply_to:  # without its last message, which commits it, it is nothing
-                        headers[BATCH_COMMIT] = "1"
-                await _publish(self._client, event, reply_to, headers)
-        except (
-            nats.errors.OutboundBufferLimitError,
-            nats.errors.ConnectionClosedError,
-            nats.errors.ConnectionDrainingError,
-        ) as error:
+                    headers[BATCH_ID] = batch_id
+                    headers[BATCH_SEQUENCE] = number
+                    if is_last:  # without its last message, which commits it, it is nothing
+                        headers[BATCH_COMMIT] = 1
+                reply_to = self.reply_to if is_last else ""
+                self._outbox.put(event.subject, event.payload, reply_to, headers)
+        except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError) as error:
             self.fail(OutcomeUnknown(f"not sent: {error}"))
+        self._outbox.send()
 
-    async def heed(self, message: Msg) -> None:
+    def heed(self, message: Msg) -> None:
         """The acknowledgement of a part, or the word that nobody takes appends."""
         if not message.data:
             self.fail(OutcomeUnknown(f"no acknowledgement after {self._last}: nobody listens"))
@@ -397,7 +366,7 @@ class Sent:
             self._last = expected
             self._parts.popleft()
             if self._parts:
-                await self.go_on()
+                self.go_on()
             else:
                 self._end()
 
@@ -447,14 +416,7 @@ class _Acks:
     async def _take(self, message: Msg) -> None:
         sent = self._under_way.get(message.subject)
         if sent is not None and not sent.is_done:
-            await sent.heed(message)
-
-
-async def _publish(client: Client, event: Outgoing, reply_to: str, headers: dict[str, str]) -> None:
-    # The connection may be somebody else's, who lets it buffer.
-    if not client.is_connected:
-        raise nats.errors.ConnectionClosedError
-    await client.publish(event.subject, event.payload, reply_to, headers)
+            sent.heed(message)
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,6 +40,7 @@ SAID: Final[Mapping[str, str]] = {
     "as_of": "True by then; alone also known by then.",
     "known_at": "Known by then.",
     "unit": "A unit and those below it.",
+    "owner": "Whoever has to look after it.",
     "cycle": "A cycle and what belongs to it.",
     "goal": "A goal or an indicator.",
     "kpi": "An indicator.",
@@ -53,6 +54,12 @@ SAID: Final[Mapping[str, str]] = {
     "view": "The view's name.",
     "week": "A week of the calendar.",
     "by_week": "Also how it stood at each week's end.",
+    "before": "The first moment: what is true by then.",
+    "before_known_at": "The first moment: what was known then; without it, as `before`.",
+    "after": "The second moment: what is true by then; without it and `after_known_at`, now.",
+    "after_known_at": "The second moment: what was known then; without it, as `after`.",
+    "field": "Only this field, and what is below it.",
+    "whole": "Of a cycle, the history of everything in it.",
 }
 
 

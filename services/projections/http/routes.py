@@ -10,14 +10,22 @@ from typing import Any, Final, Literal
 import msgspec
 from goal_contracts.fields import Id
 from goal_contracts.queries import (
+    AlertList,
+    Alerts,
     AsOf,
+    Blame,
+    Blamed,
     Changes,
     CycleReport,
+    Diff,
+    Differences,
     Digest,
     Events,
     ExportView,
     Goals,
     History,
+    InsightList,
+    Insights,
     Position,
     Query,
     Readings,
@@ -90,10 +98,14 @@ ROUTES: Final = (
     Route(
         "/history/{kind}/{id}", "history", History, Changes, {"kind": "key_result", "id": "kr-1"}
     ),
+    Route("/diff", "diff", Diff, Differences, {"before": "2025-07-01", "after": "2025-09-30"}),
+    Route("/blame/{kind}/{id}", "blame", Blame, Blamed, {"kind": "key_result", "id": "kr-1"}),
     Route("/kpis/{kpi}/readings", "readings", Readings, ReadingSeries, {"kpi": "uptime"}),
     Route("/events", "replay", Replay, Events, {"cycle": "2025-q3", "start": "2025-07-01"}),
     Route("/cycles/{cycle}/report", "cycle_report", CycleReport, Report, {"cycle": "2025-q3"}),
     Route("/digest", "weekly_digest", WeeklyDigest, Digest, {"as_of": "2025-09-30"}),
+    Route("/alerts", "alerts", Alerts, AlertList, {"as_of": "2025-08-31", "owner": "u-17"}),
+    Route("/insights", "insights", Insights, InsightList, {"cycle": "2025-q3"}),
     Route("/views/{view}", "export_view", ExportView, ViewPage, {"view": "goal_version"}),
     Route("/position", "position", Position, ViewPosition, {}),
 )

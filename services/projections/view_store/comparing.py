@@ -5,7 +5,8 @@ the first row that does is named.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
@@ -64,24 +65,29 @@ def digest(engine: Engine, view: Table, position: int) -> Digest:
 
 def _rows(
     connection: Connection, view: Table, position: int, order: str = ""
-) -> Iterator[tuple[Any, ...]]:
+) -> Generator[tuple[Any, ...], None, None]:
     # As they are stored: text, not columns with their types.
-    found = connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(
-        text(
-            f"SELECT {', '.join(view.columns.keys())} FROM {view.name} "  # noqa: S608 - our own names
-            f"WHERE position <= :position {order}"
-        ),
-        {"position": position},
+    statement = text(
+        f"SELECT {', '.join(view.columns.keys())} FROM {view.name} "  # noqa: S608 - our own names
+        f"WHERE position <= :position {order}"
     )
-    return map(tuple, found)
+    reading = connection.execution_options(yield_per=ROWS_AT_A_TIME)
+    with reading.execute(statement, {"position": position}) as found:
+        yield from map(tuple, found)
 
 
 def _first_that_differs(old: Engine, new: Engine, view: Table, position: int) -> tuple[Any, ...]:
     keys = [column.name for column in view.primary_key]
     places = [view.columns.keys().index(name) for name in keys]
     order = f"ORDER BY {', '.join(keys)}"
-    with unless_lost(), old.connect() as left, new.connect() as right:
-        pairs = zip_longest(_rows(left, view, position, order), _rows(right, view, position, order))
+    with (
+        unless_lost(),
+        old.connect() as left,
+        new.connect() as right,
+        closing(_rows(left, view, position, order)) as was,
+        closing(_rows(right, view, position, order)) as now,
+    ):
+        pairs = zip_longest(was, now)
         different = next(((one, other) for one, other in pairs if one != other), (None, None))
         found = [tuple(row[place] for place in places) for row in different if row is not None]
         return min(found)

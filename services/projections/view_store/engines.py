@@ -27,7 +27,7 @@ PRAGMAS: Final = (
 )
 
 PATIENCE: Final = {
-    "connect_timeout": "5",
+    "connect_timeout": "10",
     # Seconds, and milliseconds for the last: a server that is gone without a word is noticed.
     "keepalives_idle": "10",
     "keepalives_interval": "5",

@@ -149,9 +149,8 @@ class Generations:
         try:
             with unless_lost():
                 migrate(engine, "views")
-        except Exception:
-            engine.dispose()
-            raise
+        finally:
+            engine.dispose()  # of the one connection; there are others when they are wanted
         return ViewStore(engine, one.stream)
 
     def take_over(self, one: Generation) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    func,
     literal,
     or_,
     select,
@@ -32,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
+from services.projections.view_store.change_reader import ChangeReader
 from services.projections.view_store.statements import ListStatement, Row, Statement
 from services.projections.view_store.store import unless_lost
 from services.projections.views import current, standing
@@ -103,9 +105,18 @@ class Reader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.changes = ChangeReader(connection)
         self._key_results: dict[tuple[int, str, str], list[Goal]] = {}
         """By structure, cycle and objective: told with it, and for themselves."""
         self._carried: dict[tuple[int, frozenset[str]], list[ObjectiveCard]] = {}
+
+    def organisations(self) -> list[str]:
+        """All there are, in order."""
+        column = schema.goal.c
+        statement = select(column.organisation_id).where(
+            column.kind == "organisation", column.goal_id == column.organisation_id
+        )
+        return sorted(self._connection.execute(statement).scalars())
 
     # ------------------------------------------------------------------ positions and dates
 
@@ -394,33 +405,110 @@ class Reader:
         came = {row.period for row in standing.standing(beside)}
         return [row for row in reversed(missed) if row.period not in came]
 
-    # ------------------------------------------------------------------ history, replay, export
-
-    def changes(
-        self,
-        organisation_id: str,
-        kind: str,
-        goal_id: str,
-        known: int,
-        *,
-        after: tuple[int, int],
-        limit: int,
-    ) -> list[ChangeRow]:
-        """What happened to a thing, in order."""
-        column = schema.change.c
-        statement = (
-            select(schema.change)
-            .where(
-                column.organisation_id == organisation_id,
-                column.kind == kind,
-                column.goal_id == goal_id,
-                column.position <= known,
-                row_of(column.position, column.ordinal) > row_of(*after),
-            )
-            .order_by(column.position, column.ordinal)
-            .limit(limit)
+    def there(
+        self, organisation_id: str, kind: str, goal_ids: Iterable[str], position: int
+    ) -> set[str]:
+        """Which of some things had come to be by a position."""
+        rows = _THERE.rows(
+            self._connection,
+            goal_ids,
+            organisation_id=organisation_id,
+            kind=kind,
+            position=position,
         )
-        return [ChangeRow(*row) for row in self._connection.execute(statement)]
+        return {row[0] for row in rows}
+
+    # ------------------------------------------------------------------ readings of many KPIs
+
+    def series(
+        self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
+    ) -> dict[str, list[ReadingRow]]:
+        """What was said of some KPIs, each in the order of the keys."""
+        column = schema.reading.c
+        return self._by_kpi(
+            select(schema.reading).where(
+                column.organisation_id == organisation_id,
+                column.kpi_id.in_(ids),
+                column.position <= known,
+                column.effective_at <= as_of,
+            )
+            for ids in _chunks(kpi_ids)
+        )
+
+    def last_readings(
+        self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
+    ) -> dict[str, list[ReadingRow]]:
+        """What was said of the last period of each KPI of which somebody said a value."""
+        goal, row, other = schema.goal.c, schema.reading.c, schema.reading.alias().c
+        last = (
+            select(other.effective_at)
+            .where(
+                other.organisation_id == goal.organisation_id,
+                other.kpi_id == goal.goal_id,
+                other.position <= known,
+                other.effective_at <= as_of,
+                other.event.in_(("recorded", "corrected")),
+            )
+            .order_by(other.effective_at.desc())
+            .limit(1)
+            .correlate(schema.goal)
+            .scalar_subquery()
+        )
+        return self._by_kpi(
+            select(schema.reading)
+            .select_from(schema.goal)
+            .join(
+                schema.reading,
+                and_(
+                    row.organisation_id == goal.organisation_id,
+                    row.kpi_id == goal.goal_id,
+                    row.effective_at == last,
+                ),
+            )
+            .where(
+                goal.organisation_id == organisation_id,
+                goal.kind == "kpi",
+                goal.goal_id.in_(ids),
+                row.position <= known,
+            )
+            for ids in _chunks(kpi_ids)
+        )
+
+    def missed_of(
+        self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
+    ) -> dict[str, list[ReadingRow]]:
+        """What was said of the periods of some KPIs that were missed at first."""
+        row, missed = schema.reading.c, schema.reading.c
+        return self._by_kpi(
+            select(schema.reading).where(
+                row.organisation_id == organisation_id,
+                row.position <= known,
+                row_of(row.kpi_id, row.effective_at).in_(
+                    select(missed.kpi_id, missed.effective_at).where(
+                        missed.organisation_id == organisation_id,
+                        missed.kpi_id.in_(ids),
+                        missed.position <= known,
+                        missed.effective_at <= as_of,
+                        schema.IS_MISSED,
+                    )
+                ),
+            )
+            for ids in _chunks(kpi_ids)
+        )
+
+    def _by_kpi(
+        self, statements: Iterable[Select[*tuple[Any, ...]]]
+    ) -> dict[str, list[ReadingRow]]:
+        found: dict[str, list[ReadingRow]] = defaultdict(list)
+        for statement in statements:
+            for values in self._connection.execute(statement):
+                row = ReadingRow(*values)
+                found[row.kpi_id].append(row)
+        for rows in found.values():
+            rows.sort(key=lambda row: (row.effective_at, row.first_position, row.position))
+        return found
+
+    # ------------------------------------------------------------------ history, replay, export
 
     def touched(self, organisation_id: str, after: int, last: int) -> dict[str, list[str]]:
         """What something happened to after a position up to another: ids by kind, in order."""
@@ -469,6 +557,33 @@ class Reader:
         )
         return [ChangeRow(*row) for row in reversed(rows)]
 
+    def last_touched(
+        self,
+        organisation_id: str,
+        kind: str,
+        goal_ids: Iterable[str],
+        known: int,
+        *,
+        not_by: str,
+    ) -> dict[str, datetime]:
+        """When it was last known that somebody, but for one actor, did something with things."""
+        column = schema.change.c
+        found: dict[str, datetime] = {}
+        for ids in _chunks(goal_ids):
+            statement = (
+                select(column.goal_id, func.max(column.known_at))
+                .where(
+                    column.organisation_id == organisation_id,
+                    column.kind == kind,
+                    column.goal_id.in_(ids),
+                    column.position <= known,
+                    column.actor != not_by,
+                )
+                .group_by(column.goal_id)
+            )
+            found |= {row[0]: row[1] for row in self._connection.execute(statement)}
+        return found
+
     def payloads(
         self,
         organisation_id: str,
@@ -497,6 +612,11 @@ class Reader:
                 )
             )
         ]
+
+    def events_at(self, organisation_id: str, positions: Iterable[int]) -> list[Replayed]:
+        """The stored events at some positions, in order."""
+        rows = _EVENTS_AT.rows(self._connection, positions, organisation_id=organisation_id)
+        return sorted(starmap(Replayed, rows))
 
     def events(
         self,
@@ -701,6 +821,20 @@ _CYCLE_OF: Final = Statement(
         schema.goal.c.kind == _KIND,
         schema.goal.c.goal_id == bindparam("goal_id"),
         schema.goal.c.position <= _KNOWN,
+    )
+)
+_THERE: Final = ListStatement(
+    lambda listed: select(schema.goal.c.goal_id).where(
+        schema.goal.c.organisation_id == _ORGANISATION,
+        schema.goal.c.kind == _KIND,
+        schema.goal.c.goal_id.in_(listed),
+        schema.goal.c.position <= bindparam("position"),
+    )
+)
+_EVENTS_AT: Final = ListStatement(
+    lambda listed: select(schema.event.c.position, schema.event.c.payload).where(
+        schema.event.c.organisation_id == _ORGANISATION,
+        schema.event.c.position.in_(listed),
     )
 )
 _GOALS: Final = Statement(

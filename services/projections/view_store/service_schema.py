@@ -6,9 +6,9 @@ What cannot be made anew from the log alone has its place here. A change needs a
 
 from typing import Final
 
-from sqlalchemy import Column, MetaData, Table
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, Table
 
-from services.projections.view_store.schema import Whole, Words
+from services.projections.view_store.schema import Instant, Whole, Words
 
 metadata = MetaData()
 
@@ -26,3 +26,16 @@ generation = Table(
     sqlite_strict=True,
 )
 """The newest complete one answers; a building one is newer. A number is never given again."""
+
+sent = Table(
+    "sent",
+    metadata,
+    Column("organisation_id", Words, nullable=False),
+    Column("item", Words, nullable=False),
+    Column("taken_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    PrimaryKeyConstraint("organisation_id", "item"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What went out by itself, or is being sent since `taken_at`."""

@@ -80,18 +80,37 @@ def timing(
 
     Nothing is due before the cycle runs and the objective is published, nor once it is judged.
     """
-    if course.is_over or _is_judged(card, objective):
+    if course.is_over or is_judged(card, objective):
         return "ended"
-    begun = course.activated_at, objective.published_at, card.added_at
-    if None in begun:
+    begun = begun_at(card, objective, course)
+    if begun is None:
         return "pending"
     return cadence.timing(
         course.days,
-        {local_day(at, course.zone) for at in check_ins if course.start <= at <= course.last},
+        _days_of(check_ins, course),
         local_day(as_of, course.zone),
         course.policy.cadence_grace_days,
-        since=local_day(max(at for at in begun if at is not None), course.zone),
+        since=local_day(begun, course.zone),
     )
+
+
+def missing(
+    begun: datetime, check_ins: Collection[datetime], course: Course, as_of: datetime
+) -> tuple[date, date] | None:
+    """The first period without a check-in, of a key result that is pursued since `begun`."""
+    today, since = local_day(as_of, course.zone), local_day(begun, course.zone)
+    return cadence.missing(course.days, _days_of(check_ins, course), today, since)
+
+
+def begun_at(card: KeyResultCard, objective: ObjectiveCard, course: Course) -> datetime | None:
+    """Since when the cycle runs, the objective is published and the key result there."""
+    begun = course.activated_at, objective.published_at, card.added_at
+    return None if None in begun else max(at for at in begun if at is not None)
+
+
+def is_judged(card: KeyResultCard, objective: ObjectiveCard) -> bool:
+    """Whether nothing more is asked of a key result."""
+    return card.dropped or card.waived or card.score is not None or objective.outcome is not None
 
 
 def health(card: KeyResultCard, objective: ObjectiveCard, timing: CheckInTiming) -> GoalHealth:
@@ -100,5 +119,5 @@ def health(card: KeyResultCard, objective: ObjectiveCard, timing: CheckInTiming)
     return cadence.health(outcome, timing, card.status)
 
 
-def _is_judged(card: KeyResultCard, objective: ObjectiveCard) -> bool:
-    return card.dropped or card.waived or card.score is not None or objective.outcome is not None
+def _days_of(check_ins: Collection[datetime], course: Course) -> set[date]:
+    return {local_day(at, course.zone) for at in check_ins if course.start <= at <= course.last}

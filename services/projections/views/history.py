@@ -18,6 +18,25 @@ from services.projections.views.rows import ChangeRow, CheckInRow
 Difference = tuple[str, Any, Any]
 """Field, value before, value now; None where there is none."""
 
+FACTS: Final = frozenset(
+    event.__name__
+    for event in (
+        events.CheckedIn,
+        events.CheckInCorrected,
+        events.CheckInRetracted,
+        events.KpiReadingRecorded,
+        events.KpiReadingCorrected,
+        events.KpiReadingRetracted,
+        events.KpiReadingMissed,
+        events.KpiHealthChanged,
+    )
+)
+"""What counts by its own effective date, as soon as it is known."""
+DEFINING: Final = frozenset(
+    event.__name__ for event in (events.KpiDefined, events.KpiRedefined, events.KpiRetargeted)
+)
+"""What counts as soon as it is known: a KPI measures what it measures all along."""
+
 _NO_FIELDS: Final = {
     "position",
     "retrospectives",
@@ -27,14 +46,16 @@ _NO_FIELDS: Final = {
     "published_at",
     "score_origin",
     "score_reason",
+    "health",
+    "check_in_timing",
     "unit_id.unit",
     "cycle_id.cycle",
     "objective_id.objective",
     "key_result_id.key_result",
     "kpi_id.kpi",
 }
-"""The thing's own id (field and kind), and what changes with everything, has its own path,
-or says of the event what its row says."""
+"""The thing's own id (field and kind), and what changes with everything, has its own path, follows
+from a moment, or says of the event what its row says."""
 _NESTED: Final = {"policy", "definition"}
 _CHECK_IN_FIELDS: Final = ("value", "confidence", "status", "note")
 _READING_FIELDS: Final = ("value", "numerator", "denominator")

@@ -55,6 +55,12 @@ def standing(facts: Iterable[F]) -> list[F]:
     return [fact for fact in last.values() if fact.event in {"recorded", "corrected"}]
 
 
+def still_missed(facts: Sequence[ReadingRow]) -> list[ReadingRow]:
+    """The periods that were missed and have no reading since; of facts, all of their periods."""
+    came = {fact.period for fact in standing(facts)}
+    return [fact for fact in facts if fact.event == "missed" and fact.period not in came]
+
+
 def progress_of(
     key_results: Iterable[KeyResultCard], children: Sequence[Decimal | None], course: Course
 ) -> Decimal | None:
@@ -127,6 +133,21 @@ def key_result_as_it_stood(
     dates = [each.effective_at for each in check_ins]
     timing = courses.timing(card, objective, dates, course, as_of)
     return replace(told, check_in_timing=timing, health=courses.health(told, objective, timing))
+
+
+def sources(card: KeyResultCard, check_ins: Sequence[CheckInRow]) -> dict[str, CheckInRow]:
+    """The check-in that each word on a key result comes from; `check_ins` are those that stand."""
+    last: dict[str, CheckInRow] = {}
+    for each in check_ins:
+        if each.value is not None and not isinstance(card.measure, KpiLinked):
+            last["value"] = each
+        if each.confidence is not None:
+            last["confidence"] = each
+        if each.status is not None:
+            last["status"] = each
+    if check_ins and check_ins[-1].note:
+        last["note"] = check_ins[-1]
+    return last
 
 
 def reading_card(row: ReadingRow, *, counts: bool) -> ReadingCard:

@@ -36,6 +36,7 @@ MODULES = (
 # mutmut names a module after its path, so the language stands beside the services in the copy.
 FOLDERS = {"services": "services", "contracts/goal_contracts": "goal_contracts", "tests": "tests"}
 IN_COPY = "--in-copy"
+CACHED = r"^@(lru_)?cache\b.*\n"
 # What mutmut calls killed: a test failed, the time was up, or the process gave up.
 KILLED = {1, 3, -24, 24, 152, 255, -9, -11, 36}
 
@@ -56,7 +57,7 @@ def copy_into(folder: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", folder)
     # mutmut changes nothing that is decorated, and a cache would answer in place of what it did.
     for module in (folder / "services/ledger/domain").glob("*.py"):
-        module.write_text(re.sub(r"^@lru_cache.*\n", "", module.read_text(), flags=re.MULTILINE))
+        module.write_text(re.sub(CACHED, "", module.read_text(), flags=re.MULTILINE))
 
 
 def as_copied(pattern: str) -> str:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from nats.aio.msg import Msg
 
 from services.ledger.store import log as store_log
 from services.ledger.store.log import (
@@ -170,22 +169,3 @@ async def test_where_nobody_takes_appends_the_outcome_is_not_known(nats_url: str
     with pytest.raises(OutcomeUnknown, match="nobody listens"):
         await log.append([Outgoing("nowhere.to.be.stored", b"{}", 1)], 0)
     await client.close()
-
-
-async def test_what_waits_to_be_sent_leaves_at_once_when_there_is_a_hurry(nats_url: str) -> None:
-    async with own_log(nats_url) as log:
-        heard = asyncio.Event()
-
-        async def hear(_: Msg) -> None:
-            heard.set()
-
-        other = await connect(nats_url)
-        await other.subscribe("hurry.test", cb=hear)
-        await other.flush()
-        await log.client.publish("hurry.test", b"now")
-        assert log.client.pending_data_size > 0
-        log.hurry()
-        assert log.client.pending_data_size == 0
-        async with asyncio.timeout(10):
-            await heard.wait()
-        await other.close()

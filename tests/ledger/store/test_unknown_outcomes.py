@@ -3,8 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Mapping
 
 import nats
 import nats.errors
@@ -17,23 +16,18 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
-Publish = Callable[..., Coroutine[Any, Any, None]]
-
 
 def lose(monkeypatch: pytest.MonkeyPatch, log: GoalLog, *, request_too: bool) -> None:
     """The next append's acknowledgement is lost on its way, or the append itself."""
-    publish: Publish = log.client.publish
+    put = log.outbox.put
 
-    async def lost(subject: str, payload: bytes, reply: str = "", *more: Any, **named: Any) -> None:
-        if subject.startswith("$JS.API"):
-            await publish(subject, payload, reply, *more, **named)
-            return
+    def lost(subject: str, payload: bytes, reply_to: str, headers: Mapping[str, object]) -> None:
         if not request_too:
-            await publish(subject, payload, reply and "nobody", *more, **named)
-        if reply:  # it was the last, and nobody answers
-            monkeypatch.setattr(log.client, "publish", publish)
+            put(subject, payload, reply_to and "nobody", headers)
+        if reply_to:  # it was the last, and nobody answers
+            monkeypatch.setattr(log.outbox, "put", put)
 
-    monkeypatch.setattr(log.client, "publish", lost)
+    monkeypatch.setattr(log.outbox, "put", lost)
 
 
 @pytest.mark.parametrize("count", [1, 4])
