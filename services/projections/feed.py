@@ -9,7 +9,7 @@ rows are being stored, the next events become rows.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -41,6 +41,7 @@ from services.projections.views.rows import Rows
 PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 5.0
 TROUBLE_FADES_S: Final = 2 * API_TIMEOUT_S
+CANCEL_AGAIN_S: Final = 0.5
 AHEAD_MAX: Final = 20_000
 """Events that may be projected and not stored: the more are stored at once, the fewer pages of the
 database are written again and again."""
@@ -173,20 +174,20 @@ class Feed:
     async def _follow(self, workers: ThreadPoolExecutor) -> None:
         self._projector.forget()
         self.position = await finished(self.store.position, workers)
-        self._wake()  # somebody else may have brought the views there
         last = (await stream_info(self._client, self._stream)).state.last_seq
         if last < self.position:
             raise GapInLog(self.position, last)
         ahead = Ahead(self.position)
+        both = {
+            asyncio.create_task(self._project_all(workers, ahead), name="views projected"),
+            asyncio.create_task(self._store_all(workers, ahead), name="views stored"),
+        }
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._project_all(workers, ahead), name="views projected")
-                both.create_task(self._store_all(workers, ahead), name="views stored")
-        except BaseExceptionGroup as failed:
-            # What fails while we are being cancelled must not keep us from ending.
-            if (ours := asyncio.current_task()) is not None and ours.cancelling():
-                raise asyncio.CancelledError from failed
-            raise failed.exceptions[0] from None
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended = await end(both)
+        for task in ended:
+            task.result()
 
     async def _project_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
         """Batch after batch becomes rows, so far ahead of what is stored and no further."""
@@ -208,6 +209,8 @@ class Feed:
                     partial(self._project, batch, ahead.projected), workers
                 )
                 await ahead.add(self._projector.take(), position)
+                if position == self.position:
+                    self._wake()  # nothing new: somebody else has brought the views here
                 if poison is not None:
                     await ahead.at_most(0)
                     raise poison
@@ -283,6 +286,21 @@ class Feed:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
         self._on_move()
+
+
+async def end(tasks: Collection[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
+    """Cancels tasks until they have ended; those that had ended before.
+
+    Once is not enough: what gets its answer at that very moment does not notice (Python 3.11).
+    """
+    ended = [task for task in tasks if task.done()]
+    running = set(tasks) - set(ended)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return ended
 
 
 async def finished(work: Callable[[], T], worker: ThreadPoolExecutor | None = None) -> T:

@@ -16,7 +16,7 @@ from goal_contracts.client.stream import USUAL_PACE, JetStreamError, Pace, strea
 from msgspec import Struct
 from nats.aio.client import Client
 
-from services.projections.feed import AnotherLog, Feed, finished
+from services.projections.feed import AnotherLog, Feed, end, finished
 from services.projections.metrics import Metrics, Poisoned
 from services.projections.view_store.comparing import Difference, differences
 from services.projections.view_store.generations import Generation, Generations
@@ -74,8 +74,7 @@ async def rebuild(
             if last >= feed.position and not isinstance(feed.stopped_by, AnotherLog):
                 return await _take_over(client, stream, generations, coming, feed, following)
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await end([following])
             await finished(store.close)
         # What was there of it had been made from another log.
         await finished(partial(generations.drop, coming.number))

@@ -19,7 +19,7 @@ from goal_contracts.client.stream import USUAL_PACE, JetStreamError, Pace, strea
 from nats.aio.client import Client
 from sqlalchemy import Connection
 
-from services.projections.feed import Feed, Poison, finished
+from services.projections.feed import Feed, Poison, end, finished
 from services.projections.metrics import Metrics, Status
 from services.projections.rebuilding import CannotRebuild, moves, rebuild
 from services.projections.view_store import fold
@@ -141,7 +141,7 @@ class Views:
                         following = await self._succeed(newest, following)
                     await self._tidy()
         finally:
-            await _ended(following)
+            await end([following])
             await finished(self._close)
 
     async def _follow(self) -> None:
@@ -191,10 +191,10 @@ class Views:
         coming = asyncio.create_task(feed.run(), name="feed")
         try:
             await self._caught_up(feed, coming)
-            await _ended(following)
+            await end([following])
             await self._caught_up(feed, coming)
         except BaseException:
-            await _ended(coming)
+            await end([coming])
             store.close()
             raise
         if self._feed is not None:
@@ -243,8 +243,3 @@ def _first(generations: Generations, stream: str) -> Generation:
     begun = generations.begin(stream)
     generations.take_over(begun)
     return begun
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
