@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from goal_contracts.queries import (
     QUERIES,
+    Alerts,
     AsOf,
     Blame,
     CycleReport,
@@ -15,6 +16,7 @@ from goal_contracts.queries import (
     ExportView,
     Goals,
     History,
+    Insights,
     Position,
     Query,
     Readings,
@@ -79,6 +81,8 @@ def questions() -> Iterator[Query]:
         yield Readings(kpi="kpi", as_of=moment, limit=1)
         yield CycleReport(cycle="q3", as_of=moment, limit=1)
         yield WeeklyDigest(as_of=moment, limit=2)
+        yield Alerts(as_of=moment, limit=2)
+        yield Insights(as_of=moment, limit=2)
         yield Replay(as_of=moment, limit=4)
         yield Replay(cycle="q3", end=moment, limit=4)
         yield History(kind="cycle", id="q3", whole=True, as_of=moment, limit=5)

@@ -188,6 +188,7 @@ async def test_a_listener_who_takes_nothing_is_let_go_and_can_come_again(
 
 
 async def test_who_goes_is_forgotten_at_once(served: Served, client: httpx.AsyncClient) -> None:
+    await eventually(lambda: served.live._open == 0)  # those of the tests before
     async with listening(client) as events:
         await anext(events)
         assert served.live._open == 1
