@@ -32,6 +32,11 @@ def ledger(organisation_id: str, kind: str, goal_id: str, event: str) -> str:
     return f"goals.ledger.{organisation_id}.{kind}.{goal_id}.{event}"
 
 
+def ledger_of(organisation_id: str) -> str:
+    """All that the stream stores of an organisation."""
+    return f"goals.ledger.{organisation_id}.>"
+
+
 def event(organisation_id: str, kind: str, goal_id: str, event: str) -> str:
     """Where a stored event is seen live."""
     return f"goals.event.{organisation_id}.{kind}.{goal_id}.{event}"
