@@ -11,6 +11,6 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def shared_data() -> Path:
     """The folder of data nobody here wrote; for tests marked `real_data`."""
     if not SHARED_DATA.is_dir():
-        # The one place where tests stay out: a clone elsewhere has no such folder beside it.
+        # A clone elsewhere has no such folder beside it.
         pytest.skip(f"the published data sets are not there: {SHARED_DATA}")
     return SHARED_DATA

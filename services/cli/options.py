@@ -149,6 +149,8 @@ def setting(
 
     `shown` tells the default where it is not a plain text.
     """
+    if name not in settings.SETTINGS:
+        raise ValueError(f"{name} would be refused in {settings.FILE}: add it to SETTINGS")
 
     def from_file() -> str | None:
         found = settings.from_file(name)

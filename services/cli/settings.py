@@ -41,6 +41,8 @@ SETTINGS: Final = (
     "token-issuer",
     "token-audience",
     "nkey",
+    "outbox",
+    "roles",
 )
 
 

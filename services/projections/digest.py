@@ -39,27 +39,17 @@ from services.projections.views.current import (
     State,
 )
 from services.projections.views.days import end_of_day, local_day, start_of_day
+from services.projections.views.history import FACTS
 from services.projections.views.rows import ChangeRow
 
 READINGS_MAX: Final = 50
 """Of one KPI, the latest of a week are told: an import may bring thousands."""
 SIX_DAYS: Final = timedelta(days=6)
 RUNNING: Final = frozenset({"active", "grading", "reopened"})
-TOLD_ELSEWHERE: Final = frozenset(
-    event.__name__
-    for event in (
-        events.CheckedIn,
-        events.CheckInCorrected,
-        events.CheckInRetracted,
-        events.KpiReadingRecorded,
-        events.KpiReadingCorrected,
-        events.KpiReadingRetracted,
-        events.KpiReadingMissed,
-        events.KpiHealthChanged,
-        events.RetrospectiveRecorded,
-        events.CommentAdded,
-    )
-)
+TOLD_ELSEWHERE: Final = FACTS | {
+    events.RetrospectiveRecorded.__name__,
+    events.CommentAdded.__name__,
+}
 """What is no change of a goal: check-ins, readings and what people said have their own places."""
 
 Part = LateChange | WeekChange | WeekCheckIn | UnitCard | Goal | Said

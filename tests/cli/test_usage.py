@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import settings
+from services.cli import options, settings
 from services.cli.settings import RunningServer
 from tests.cli.answers import at
 from tests.cli.running import goal_ledger
@@ -116,3 +116,9 @@ def test_who_runs_this_becomes_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, actor in (("ana", "ana"), ("CORP\\ana.b", "CORP-ana-b"), ("", "unknown")):
         monkeypatch.setattr("getpass.getuser", lambda name=name: name)
         assert settings.default_actor() == actor
+
+
+def test_every_option_that_is_a_setting_may_stand_in_the_file() -> None:
+    with pytest.raises(ValueError, match="add it to SETTINGS"):
+        options.setting("--new", name="new", help="Nobody named it.")
+    assert {"outbox", "roles"} <= set(settings.SETTINGS)
