@@ -46,7 +46,8 @@ def main(patterns: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         copy_into(Path(folder))
         begun = [sys.executable, __file__, IN_COPY, *(patterns or MODULES)]
-        environment = {**os.environ, "PYTHONPATH": "."}
+        # Before anything is changed, one test run traces every call: longer than a test may take.
+        environment = {**os.environ, "PYTHONPATH": ".", "PYTEST_ADDOPTS": "--timeout 0"}
         return subprocess.run(begun, cwd=folder, env=environment, check=False).returncode
 
 
