@@ -4,39 +4,67 @@ Exit codes: 0 done, 1 refused or not verified, 2 wrong usage, 3 unreachable. Eve
 trouble is one line on standard error: code, what happened, how to mend it.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
-from services.cli.alerts import alerts
-from services.cli.as_of import as_of
-from services.cli.command import command
-from services.cli.demo import demo
-from services.cli.diff import diff
 from services.cli.errors import told_in_one_line
-from services.cli.export import export
-from services.cli.history import history
-from services.cli.import_okr_markdown import okr_markdown
-from services.cli.import_readings import readings as import_readings
-from services.cli.insights import insights
-from services.cli.nats_users import nats_users
-from services.cli.policy import change as policy_set
-from services.cli.policy import show as policy_show
-from services.cli.readings import readings
-from services.cli.rebuild import rebuild
-from services.cli.relay import relay
-from services.cli.replay import replay
-from services.cli.report import report
-from services.cli.service import ledger, projections
-from services.cli.token import token
-from services.cli.up import up
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "up": "services.cli.up:up",
+    "demo": "services.cli.demo:demo",
+    "command": "services.cli.command:command",
+    "import": "services.cli.app:imports",
+    "as-of": "services.cli.as_of:as_of",
+    "diff": "services.cli.diff:diff",
+    "readings": "services.cli.readings:readings",
+    "history": "services.cli.history:history",
+    "replay": "services.cli.replay:replay",
+    "report": "services.cli.report:report",
+    "alerts": "services.cli.alerts:alerts",
+    "insights": "services.cli.insights:insights",
+    "policy": "services.cli.app:policies",
+    "export": "services.cli.export:export",
+    "token": "services.cli.token:token",
+    "ledger": "services.cli.service:ledger",
+    "projections": "services.cli.service:projections",
+    "relay": "services.cli.relay:relay",
+    "nats-users": "services.cli.nats_users:nats_users",
+    "rebuild": "services.cli.rebuild:rebuild",
+}
+"""By the word on the command line: the module that has the command, and its name there."""
+IMPORTS: Final[Mapping[str, str]] = {
+    "readings": "services.cli.import_readings:readings",
+    "okr-markdown": "services.cli.import_okr_markdown:okr_markdown",
+}
+POLICIES: Final[Mapping[str, str]] = {
+    "show": "services.cli.policy:show",
+    "set": "services.cli.policy:change",
+}
 
 
 class Door(click.Group):
-    """A group whose errors are one line each, and whose commands stand in the order given."""
+    """A group whose errors are one line each, and whose commands stand in the order given.
+
+    A command is imported when it is asked for: all of them together take as long as many a command.
+    """
+
+    def __init__(self, *, found_in: Mapping[str, str], **more: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(**more)
+        self._found_in = found_in
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(self._found_in)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        where = self._found_in.get(name)
+        if where is None:
+            return None
+        module, _, attribute = where.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
 
     def make_context(
         self,
@@ -55,6 +83,7 @@ class Door(click.Group):
 
 @click.group(
     cls=Door,
+    found_in=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Settings come from flags, then GOAL_LEDGER_* variables, then goal-ledger.toml in this directory.
@@ -70,45 +99,14 @@ def app() -> None:
     """Goals and indicators as a ledger: who changed what, when and why, and how it stood then."""
 
 
-@click.group("import", short_help="Goals and readings from elsewhere.")
+@click.group("import", cls=Door, found_in=IMPORTS, short_help="Goals and readings from elsewhere.")
 def imports() -> None:
     """Bring history from elsewhere into the ledger, with its own dates."""
 
 
-imports.add_command(import_readings)
-imports.add_command(okr_markdown)
-
-
-@click.group("policy", short_help="The settings of the cycle rules.")
+@click.group("policy", cls=Door, found_in=POLICIES, short_help="The settings of the cycle rules.")
 def policies() -> None:
     """Show or change the settings that an organisation's cycle rules run under."""
-
-
-policies.add_command(policy_show)
-policies.add_command(policy_set)
-for subcommand in (
-    up,
-    demo,
-    command,
-    imports,
-    as_of,
-    diff,
-    readings,
-    history,
-    replay,
-    report,
-    alerts,
-    insights,
-    policies,
-    export,
-    token,
-    ledger,
-    projections,
-    relay,
-    nats_users,
-    rebuild,
-):
-    app.add_command(subcommand)
 
 
 def main() -> None:
