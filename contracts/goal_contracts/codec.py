@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_type_hints
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from goal_contracts.commands import COMMANDS, Command
 from goal_contracts.events import EVENTS, Event
@@ -201,25 +201,29 @@ def event_name(event: Event | Unrecognised) -> str:
 def encode_event(recorded: Recorded) -> bytes:
     """The bytes the stream stores."""
     type_, schema = _TYPES[recorded.type]
+    reason = recorded.reason
+    if reason is not None and not LINE.match(reason):
+        reason = None
+    # In the order of its fields: finding each by its name takes longer than the encoding.
     return _encoder.encode(
         CloudEvent(
-            specversion="1.0",
-            id=recorded.event_id,
-            source=_SOURCE + recorded.organisation_id,
-            type=type_,
-            subject=f"{recorded.kind}/{recorded.goal_id}",
-            time=recorded.recorded_at,
-            datacontenttype="application/json",
-            dataschema=schema,
-            actor=recorded.actor,
-            commandid=recorded.command_id,
-            knownat=recorded.known_at,
-            effectiveat=recorded.effective_at,
-            data=recorded.event,
-            onbehalfof=recorded.on_behalf_of,
-            correlationid=recorded.correlation_id,
-            reason=recorded.reason if LINE.match(recorded.reason or "") else None,
-            provenance=recorded.provenance,
+            "1.0",
+            recorded.event_id,
+            _SOURCE + recorded.organisation_id,
+            type_,
+            f"{recorded.kind}/{recorded.goal_id}",
+            recorded.recorded_at,
+            "application/json",
+            schema,
+            recorded.actor,
+            recorded.command_id,
+            recorded.known_at,
+            recorded.effective_at,
+            recorded.event,
+            recorded.on_behalf_of,
+            recorded.correlation_id,
+            reason,
+            recorded.provenance,
         )
     )
 
@@ -447,5 +451,5 @@ def decode_reply(payload: bytes) -> Reply:
 
 def effective_at_of(event: Event, known_at: datetime) -> datetime:
     """When it was true in the business: the event's own date where it has one, else when known."""
-    at: datetime | UnsetType = getattr(event, "effective_at", UNSET)
-    return known_at if isinstance(at, UnsetType) else at
+    at: datetime | None = getattr(event, "effective_at", None)
+    return known_at if at is None else at

@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.http.settings import HttpSettings
-from services.ledger.handlers import clock, new_event_id, read_request
+from services.ledger.handlers import clock, new_event_ids, read_request
 from services.ledger.metrics import Metrics, Status
 from services.ledger.roles import Roles, read_roles
 from services.ledger.snapshotting import keep_snapshots, save_if_due
@@ -140,7 +140,7 @@ async def serving(
 
     def new_writer() -> Writer:
         in_turn_max = IN_TURN_MAX if stream.replicas == 1 else 1
-        return Writer(goal_log, new_event_id, snapshots, in_turn_max=in_turn_max, metrics=metrics)
+        return Writer(goal_log, new_event_ids, snapshots, in_turn_max=in_turn_max, metrics=metrics)
 
     def work(writer: Writer) -> Sequence[Coroutine[object, object, None]]:
         return writer.run(), keep_time(writer, clock), keep_snapshots(writer, snapshots)

@@ -26,14 +26,18 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def new_event_id(at: datetime) -> str:
-    """A UUIDv7 (RFC 9562, section 5.7): milliseconds since 1970, then 74 random bits."""
-    milliseconds = int(at.timestamp() * 1_000)
-    number = milliseconds << 80 | _random.getrandbits(80)
-    number = number & ~(0xF << 76) | 0x7 << 76
-    number = number & ~(0x3 << 62) | 0x2 << 62
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def new_event_ids(at: datetime, count: int) -> list[str]:
+    """As many UUIDv7 (RFC 9562, section 5.7): milliseconds since 1970, then 74 random bits.
+
+    The first is random; those after it count on (section 6.2, method 2), and so stand in order.
+    """
+    since_1970 = f"{int(at.timestamp() * 1_000):012x}"
+    chance = f"{_random.getrandbits(26):07x}"
+    variant = "89ab"[int(chance[0])]
+    same = f"{since_1970[:8]}-{since_1970[8:]}-7{chance[1:4]}-{variant}{chance[4:]}-"
+    # One bit is left out, so that counting on goes nowhere beyond.
+    first = _random.getrandbits(47)
+    return [f"{same}{number:012x}" for number in range(first, first + count)]
 
 
 def read_request(

@@ -72,11 +72,11 @@ class Stage:
         self,
         organisations: dict[str, Organisation],
         position: int,
-        new_event_id: Callable[[datetime], str],
+        new_event_ids: Callable[[datetime, int], Sequence[str]],
         after: "Stage | None" = None,
     ) -> None:
         self._organisations = organisations
-        self._new_event_id = new_event_id
+        self._new_event_ids = new_event_ids
         self._after = after
         self._forks: dict[str, Organisation] = {}
         self._to_happen: dict[str, list[_Followed]] = {}
@@ -165,10 +165,7 @@ class Stage:
             return _Answered(_with_items_left_out(first, organisation, request, last))
         decided = judge(organisation, request.command, request.asked(last))
         _require_one_commit(decided.events)
-        staged = [
-            self._stage(event, request, position)
-            for position, event in enumerate(decided.events, start=last + 1)
-        ]
+        staged = self._stage(decided.events, request, last)
         reply = Accepted(
             request.command_id, last + len(staged), len(staged), refused=decided.refused
         )
@@ -217,18 +214,26 @@ class Stage:
             organisation = now
         return now
 
-    def _stage(self, event: Event, request: Request, position: int) -> Staged:
-        event_id = self._new_event_id(request.recorded_at)
-        recorded = request.recorded(event, event_id, position)
-        payload = codec.encode_event(recorded)
-        if len(payload) > PAYLOAD_BYTES_MAX:
-            raise Refusal(
-                Reason.TOO_LARGE,
-                f"{recorded.type} would be {len(payload)} bytes",
-                seen=f"{len(payload)} bytes",
-                accepted=f"at most {PAYLOAD_BYTES_MAX} bytes in one event",
-            )
-        return Staged(recorded, payload)
+    def _stage(self, events: Sequence[Event], request: Request, last: int) -> list[Staged]:
+        """The events as they will stand after the position `last`."""
+        staged = []
+        event_ids = self._new_event_ids(request.recorded_at, len(events))
+        for position, (event, event_id) in enumerate(zip(events, event_ids, strict=True), last + 1):
+            recorded = request.recorded(event, event_id, position)
+            payload = codec.encode_event(recorded)
+            if len(payload) > PAYLOAD_BYTES_MAX:
+                raise _too_large(recorded, len(payload))
+            staged.append(Staged(recorded, payload))
+        return staged
+
+
+def _too_large(recorded: Recorded, size: int) -> Refusal:
+    return Refusal(
+        Reason.TOO_LARGE,
+        f"{recorded.type} would be {size} bytes",
+        seen=f"{size} bytes",
+        accepted=f"at most {PAYLOAD_BYTES_MAX} bytes in one event",
+    )
 
 
 def _evolved(organisation: Organisation | None, staged: Sequence[Staged]) -> Organisation:

@@ -78,7 +78,7 @@ class Writer:
     def __init__(
         self,
         goal_log: GoalLog,
-        new_event_id: Callable[[datetime], str],
+        new_event_ids: Callable[[datetime, int], Sequence[str]],
         snapshots: SnapshotStore | None = None,
         *,
         in_turn_max: int = IN_TURN_MAX,
@@ -86,7 +86,7 @@ class Writer:
     ) -> None:
         self._log = goal_log
         self._snapshots = snapshots
-        self._new_event_id = new_event_id
+        self._new_event_ids = new_event_ids
         self._in_turn_max = in_turn_max
         self.metrics = metrics or Metrics()
         self._organisations: dict[str, Organisation] = {}
@@ -178,7 +178,7 @@ class Writer:
 
     def _stage(self, after: Stage | None = None) -> Stage:
         last = self.position if after is None else after.last
-        return Stage(self._organisations, last, self._new_event_id, after)
+        return Stage(self._organisations, last, self._new_event_ids, after)
 
     async def _commit(
         self, stage: Stage, to_answer: Sequence[Decided]

@@ -19,7 +19,7 @@ from goal_contracts import codec, subjects
 from nats.aio.client import Client
 
 from services.embedded.nats_server import NatsServer
-from services.ledger.handlers import new_event_id
+from services.ledger.handlers import new_event_ids
 from services.ledger.snapshotting import save_if_due
 from services.ledger.store.log import BATCH_EVENTS_MAX, GoalLog, Outgoing
 from services.ledger.store.snapshots import SnapshotStore
@@ -75,7 +75,7 @@ async def measure(client: Client, count: int) -> None:
     print(f"reading alone: {bare:.2f} s, {count / bare:,.0f} events/s")
 
     snapshots = SnapshotStore(client, STREAM)
-    writer = Writer(log, new_event_id, snapshots)
+    writer = Writer(log, new_event_ids, snapshots)
     begin = time.perf_counter()
     await writer.load()
     whole = time.perf_counter() - begin
@@ -96,7 +96,7 @@ async def measure(client: Client, count: int) -> None:
     print(f"(while nothing is written {max(idle) * 1_000:.1f} ms)")
 
     for _ in range(3):
-        again = Writer(log, new_event_id, SnapshotStore(client, STREAM))
+        again = Writer(log, new_event_ids, SnapshotStore(client, STREAM))
         begin = time.perf_counter()
         await again.load()
         print(f"ready from the snapshot: {time.perf_counter() - begin:.2f} s")

@@ -35,7 +35,7 @@ from services.cli import logs
 from services.embedded.readiness import announce_ready
 from services.ledger import outcomes
 from services.ledger.domain import Organisation, evolve, judge
-from services.ledger.handlers import clock, new_event_id, read_request
+from services.ledger.handlers import clock, new_event_ids, read_request
 from services.ledger.metrics import Metrics
 from services.ledger.request import Request, SendReply
 from services.ledger.stage import refused
@@ -171,9 +171,10 @@ class Single:
         except Refusal as refusal:
             return refused(request.command_id, refusal), []
         events = []
-        for event in decided.events:
+        event_ids = new_event_ids(request.recorded_at, len(decided.events))
+        for event, event_id in zip(decided.events, event_ids, strict=True):
             self._events += 1
-            recorded = request.recorded(event, new_event_id(request.recorded_at), self._events)
+            recorded = request.recorded(event, event_id, self._events)
             goal = f"{recorded.kind}/{recorded.goal_id}"
             self._versions[goal] += 1
             events.append(
@@ -188,7 +189,7 @@ async def serve(server: str, store: Store, way: Way) -> None:
     collect_garbage_seldom()
     async with await nats.connect(server) as client, asyncio.TaskGroup() as tasks:
         log = StoreLog(client, store)
-        writer = Writer(log, new_event_id)
+        writer = Writer(log, new_event_ids)
         submit = writer.submit if way == "grouped" else Single(store, tasks).submit
 
         async def take(message: Msg) -> None:

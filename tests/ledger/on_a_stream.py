@@ -11,7 +11,7 @@ from goal_contracts import codec
 from goal_contracts.commands import Command
 from goal_contracts.replies import Reply
 
-from services.ledger.handlers import new_event_id
+from services.ledger.handlers import new_event_ids
 from services.ledger.request import Request, SendReply
 from services.ledger.store.log import GoalLog
 from services.ledger.store.snapshots import SnapshotStore
@@ -73,7 +73,7 @@ async def running(
     goal_log: GoalLog, settings: StreamSettings, snapshots: SnapshotStore | None = None
 ) -> AsyncIterator[Ledger]:
     """A writer that has loaded the log and takes commands."""
-    writer = Writer(goal_log, new_event_id, snapshots)
+    writer = Writer(goal_log, new_event_ids, snapshots)
     await writer.load()
     task = asyncio.create_task(writer.run())
     try:

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from services.ledger import snapshotting
 from services.ledger.domain.frozen_state import Held
-from services.ledger.handlers import new_event_id
+from services.ledger.handlers import new_event_ids
 from services.ledger.snapshotting import keep_snapshots, save_if_due
 from services.ledger.store.log import GoalLog
 from services.ledger.store.snapshots import SnapshotStore
@@ -115,6 +115,6 @@ async def test_an_empty_ledger_has_nothing_to_write(
     nats_client: Client, stream_settings: StreamSettings
 ) -> None:
     snapshots = SnapshotStore(nats_client, stream_settings.name)
-    writer = Writer(GoalLog(nats_client, stream_settings.name), new_event_id)
+    writer = Writer(GoalLog(nats_client, stream_settings.name), new_event_ids)
     assert await save_if_due(writer, snapshots, 0)
     assert snapshots.position == 0

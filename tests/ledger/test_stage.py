@@ -25,7 +25,7 @@ from goal_contracts.replies import Accepted, Reason, Refused, Reply
 
 from services.ledger import stage as stage_module
 from services.ledger.domain import Organisation, fold
-from services.ledger.handlers import new_event_id
+from services.ledger.handlers import new_event_ids
 from services.ledger.request import Request, Waiting
 from services.ledger.stage import Stage
 
@@ -69,7 +69,7 @@ def readings(*days: int) -> RecordReadings:
 
 
 def stage(state: State, position: int = 0, after: Stage | None = None) -> Stage:
-    return Stage(state, position if after is None else after.last, new_event_id, after)
+    return Stage(state, position if after is None else after.last, new_event_ids, after)
 
 
 def decide(on: Stage, *commands: Command, **circumstances: Any) -> list[Reply | None]:

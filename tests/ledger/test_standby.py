@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from services.embedded.nats_server import NatsServer
 from services.ledger.app import Settings, serving
-from services.ledger.handlers import new_event_id
+from services.ledger.handlers import new_event_ids
 from services.ledger.store.lease import Entry, LeaseSettings
 from services.ledger.store.log import GoalLog, connect
 from services.ledger.store.streams import StreamSettings
@@ -188,7 +188,7 @@ async def test_following_ends_with_all_that_was_appended_in_memory(
 ) -> None:
     async with a_ledger(settings):
         await ask(nats_client, organisation_id, OpenOrganisation(name="Acme"), "c-1")
-        follower = Writer(GoalLog(nats_client, settings.stream.name), new_event_id)
+        follower = Writer(GoalLog(nats_client, settings.stream.name), new_event_ids)
         following = asyncio.create_task(follower.follow())
         await eventually(lambda: follower.position == 1)
         for number in range(2, 30):

@@ -71,10 +71,11 @@ def evolve(organisation: Organisation | None, recorded: Recorded) -> Organisatio
     else:
         _happen(organisation, event, recorded)
     if not isinstance(event, events.CommentAdded):
-        organisation.changed[event.kind, event.goal_id] = recorded.position
+        organisation.changed[recorded.kind, recorded.goal_id] = recorded.position
     organisation.position = recorded.position
     organisation.known_at_max = max(organisation.known_at_max, recorded.known_at)
-    _remember(organisation, recorded)
+    organisation.answers.remember(recorded.command_id, recorded.position)
+    _forget_the_oldest(organisation)
     return organisation
 
 
@@ -96,11 +97,6 @@ def _opened(event: events.Event, recorded: Recorded) -> Organisation:
         opened=event,
         known_at_max=recorded.known_at,
     )
-
-
-def _remember(organisation: Organisation, recorded: Recorded) -> None:
-    organisation.answers.remember(recorded.command_id, recorded.position)
-    _forget_the_oldest(organisation)
 
 
 def _forget_the_oldest(organisation: Organisation) -> None:
@@ -466,6 +462,8 @@ def _settle(organisation: Organisation, key: ReadingKey) -> None:
 
     Of one that ends before what is awaited the first may follow that is awaited at all.
     """
+    if not organisation.watches_readings:
+        return
     was = organisation.watches.get(key[0])
     is_late = was is None or span_of(key[1]).last < was.awaited.first
     _watch(organisation, key[0], None if is_late else was)

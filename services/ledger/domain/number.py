@@ -28,15 +28,20 @@ def refuse_unless_numbers_of_record(asked_for: Struct, where: str = "") -> None:
         if value is None:
             continue
         if isinstance(value, Decimal):
-            _refuse_unless_number_of_record(value, where + name)
+            if not is_number_of_record(value):
+                raise _out_of_range(value, where + name)
         elif isinstance(value, Struct):
             refuse_unless_numbers_of_record(value, f"{where}{name}.")
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
-                if isinstance(item, Decimal):
-                    _refuse_unless_number_of_record(item, f"{where}{name}[{index}]")
-        elif isinstance(value, int) and abs(value) > _SURELY_SHORT:
-            _refuse_unless_number_of_record(Decimal(value), where + name)
+                if isinstance(item, Decimal) and not is_number_of_record(item):
+                    raise _out_of_range(item, f"{where}{name}[{index}]")
+        elif (
+            isinstance(value, int)
+            and abs(value) > _SURELY_SHORT
+            and not is_number_of_record(Decimal(value))
+        ):
+            raise _out_of_range(Decimal(value), where + name)
 
 
 @cache
@@ -58,12 +63,11 @@ def _kinds(hint: object) -> Iterator[object]:
         yield hint
 
 
-def _refuse_unless_number_of_record(number: Decimal, where: str) -> None:
-    if not is_number_of_record(number):
-        raise Refusal(
-            Reason.NUMBER_OUT_OF_RANGE,
-            f"{where} is not a number of record",
-            seen=f"{number:.40}",
-            accepted=f"a finite number of at most {DIGITS_MAX} digits, "
-            f"at most {EXPONENT_MAX} places either side of the point",
-        )
+def _out_of_range(number: Decimal, where: str) -> Refusal:
+    return Refusal(
+        Reason.NUMBER_OUT_OF_RANGE,
+        f"{where} is not a number of record",
+        seen=f"{number:.40}",
+        accepted=f"a finite number of at most {DIGITS_MAX} digits, "
+        f"at most {EXPONENT_MAX} places either side of the point",
+    )

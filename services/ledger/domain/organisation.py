@@ -201,7 +201,10 @@ class Kpi(Struct, frozen=True, gc=False):
     @property
     def is_judged(self) -> bool:
         """Whether any version of its definition has bands (R24)."""
-        return any(each.definition.bands is not None for each in self.versions)
+        for each in self.versions:  # noqa: SIM110 - asked of every reading, and this is faster
+            if each.definition.bands is not None:
+                return True
+        return False
 
     def version_on(self, day: date) -> KpiVersion:
         """The version in force on a day: the last that holds from that day or an earlier one."""

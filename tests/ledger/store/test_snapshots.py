@@ -17,7 +17,7 @@ from nats.js.errors import APIError
 from nats.js.object_store import ObjectStore
 
 from services.ledger.domain import fold, frozen_state
-from services.ledger.handlers import new_event_id
+from services.ledger.handlers import new_event_ids
 from services.ledger.store import snapshots as snapshots_module
 from services.ledger.store.log import GoalLog
 from services.ledger.store.snapshots import Foreign, Header, SnapshotStore, opened, sealed
@@ -52,7 +52,7 @@ async def loaded(client: Client, snapshots: SnapshotStore) -> tuple[Writer, list
     """A writer that began anew, and what was warned of."""
     fresh = SnapshotStore(client, snapshots.bucket.removesuffix("-snapshots"))
     writer = Writer(
-        GoalLog(client, snapshots.bucket.removesuffix("-snapshots")), new_event_id, fresh
+        GoalLog(client, snapshots.bucket.removesuffix("-snapshots")), new_event_ids, fresh
     )
     with structlog.testing.capture_logs() as lines:
         await writer.load()
