@@ -1,6 +1,6 @@
 """The AsyncAPI 3.0 document: every subject, who sends and who answers there, and what is on it.
 
-From the ledger's side: it receives commands and questions and replies to them, and sends events.
+From our side: we receive commands and questions and reply to them, and send events and alerts.
 Its schemas are those of `messages`, with one set of definitions for what we write and one, closed,
 for what others write.
 """
@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 from goal_contracts import __version__, codec, subjects
 from goal_contracts.fields import Kind
 from goal_contracts.messages import (
+    CLOUD_EVENTS,
     GOAL_KINDS,
     Family,
     Message,
@@ -105,6 +106,7 @@ _TRAITS: Final[Part] = {
         },
         "tags": [{"name": "event"}],
     },
+    "alert": {"contentType": codec.CONTENT_TYPE, "tags": [{"name": "alert"}]},
     "command": {
         "contentType": JSON,
         "correlationId": {
@@ -139,11 +141,25 @@ HEADERS: Final[Part] = {
     },
 }
 
+_ALERT_HEADERS: Final[Part] = {
+    "type": "object",
+    "description": "The content type, and what tells the same alert from another.",
+    "properties": {
+        "content-type": {"const": codec.CONTENT_TYPE},
+        "Nats-Msg-Id": {
+            "type": "string",
+            "description": "Organisation and alert: a stream that keeps alerts drops one that comes"
+            " again.",
+        },
+    },
+}
+
 _PARAMETERS: Final[Part] = {
     "organisation": {"description": "The organisation's id.", "examples": ["acme"]},
     "actor": {"description": "Who asks: each only under its own id.", "examples": ["u-17"]},
     "kind": {"description": "The kind of thing it happened to.", "enum": list(get_args(Kind))},
     "id": {"description": "The thing's id.", "examples": ["kr-uptime"]},
+    "owner": {"description": "Who should look: each may hear its own.", "examples": ["u-17"]},
     "event": {"description": "The event's name.", "examples": ["KeyResultRetargeted"]},
 }
 
@@ -230,7 +246,8 @@ def _message(message: Message, walk: SchemaWalk) -> Part:
         "traits": [{"$ref": f"#/components/messageTraits/{message.family}"}],
         "x-json-schema": f"schemas/{message.path}",
     }
-    return described | ({"headers": HEADERS} if message.family == "event" else {})
+    headers = {"event": HEADERS, "alert": _ALERT_HEADERS}.get(message.family)
+    return described | ({"headers": headers} if headers else {})
 
 
 def _named(message: Message) -> Part:
@@ -302,7 +319,7 @@ def _operations(all_messages: tuple[Message, ...]) -> Part:
 def _operation(message: Message) -> Part:
     channel = f"#/channels/{key(message)}"
     operation: Part = {
-        "action": "send" if message.family == "event" else "receive",
+        "action": "send" if message.family in CLOUD_EVENTS else "receive",
         "channel": {"$ref": channel},
         "title": message.name,
         "summary": message.said.partition("\n\n")[0],

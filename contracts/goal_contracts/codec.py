@@ -25,6 +25,8 @@ from goal_contracts.upcasting import UPCASTERS, upcast, version_of
 CONTENT_TYPE = "application/cloudevents+json"
 EVENT_BYTES_MAX = 61_440
 SCHEMA_BASE = "urn:goal-ledger:schema:"
+ALERT = "Alert"
+ALERT_VERSION = 1
 """What the names of all schemas begin with: `dataschema`, and the `$id` of those published."""
 
 
@@ -109,20 +111,29 @@ class CloudEvent(Struct, Generic[Data], frozen=True, omit_defaults=True, gc=Fals
 class AlertMessage(Struct, frozen=True):
     """An alert on the wire, as a CloudEvent.
 
-    Source and id name the fact: a receiver that has seen both before has been told already. `time`
-    is when it was told, `position` how much of the log had been read then.
+    Source and id name the fact: a receiver that has seen both before has been told already.
     """
 
     specversion: str
+    """The version of CloudEvents."""
     id: str
+    """The alert's own id, made of the fact it rests on."""
     source: str
+    """The organisation: /goals/ and its id."""
     type: str
+    """That it is an alert, and the version of its data."""
     subject: str
+    """What needs attention: kind and id."""
     time: Instant
+    """When it was told."""
     datacontenttype: str
+    """How the data is written."""
     dataschema: str
+    """The name of the schema that the data follows."""
     position: int
+    """How much of the log had been read then."""
     data: Alert
+    """What needs attention, for whom and since when."""
 
 
 class CommandMessage(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -283,11 +294,11 @@ def encode_alert(organisation_id: str, alert: Alert, position: int, now: datetim
             specversion="1.0",
             id=alert.alert_id,
             source=_SOURCE + organisation_id,
-            type="goals.Alert.v1",
+            type=event_type(ALERT, ALERT_VERSION),
             subject=alert.goal,
             time=now,
             datacontenttype="application/json",
-            dataschema="urn:goal-ledger:schema:Alert:v1",
+            dataschema=event_schema(ALERT, ALERT_VERSION),
             position=position,
             data=alert,
         )

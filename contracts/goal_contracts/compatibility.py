@@ -78,7 +78,7 @@ def breaks(released: Documents, today: Documents, upcasters: Upcasters = UPCASTE
             case "events":
                 found += _broken(path, "a reader", _promises_lost(before, after))
                 found += _broken(path, "what is stored", uncovered(before, after))
-            case "replies":
+            case "replies" | "alerts":
                 found += _broken(path, "a reader", _promises_lost(before, after))
             case "commands" | "queries":
                 found += _broken(path, "a writer", uncovered(before, after))

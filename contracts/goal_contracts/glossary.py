@@ -120,6 +120,7 @@ MEANINGS: Final[dict[str, str]] = {
     "key_results": "The key results.",
     "CarryOverObjective.key_results": "The key results that go on, each under a new id.",
     "kind": "The kind of the thing.",
+    "Alert.kind": "Why it needs attention.",
     "known_at": "When the ledger knew it, earlier than it was recorded for imported history.",
     "AsOf.known_at": "Of what was known then; without it, at the same moment as `as_of`.",
     "CycleReport.known_at": "Of what was known then; without it, at the same moment as `as_of`.",

@@ -6,7 +6,7 @@ its own: its `$id` is what the envelope names in `dataschema`.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -14,7 +14,10 @@ from msgspec import Struct
 
 from goal_contracts import examples, subjects
 from goal_contracts.codec import (
+    ALERT,
+    ALERT_VERSION,
     SCHEMA_BASE,
+    AlertMessage,
     CloudEvent,
     CommandMessage,
     event_schema,
@@ -22,7 +25,7 @@ from goal_contracts.codec import (
 )
 from goal_contracts.commands import COMMANDS
 from goal_contracts.events import EVENTS
-from goal_contracts.queries import QUERIES, Answer
+from goal_contracts.queries import QUERIES, Alert, Answer
 from goal_contracts.replies import Reply
 from goal_contracts.schema import Schema, SchemaWalk, said_of
 from goal_contracts.upcasting import version_of
@@ -30,13 +33,15 @@ from goal_contracts.upcasting import version_of
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 GOAL_KINDS: Final = ("objective", "key_result", "kpi")
 """What a comment may be about: the one event that happens to things of several kinds."""
-Family = Literal["event", "command", "query", "reply"]
+Family = Literal["event", "alert", "command", "query", "reply"]
+CLOUD_EVENTS: Final[Mapping[Family, type[Struct]]] = {"event": CloudEvent, "alert": AlertMessage}
+"""What is sent as a CloudEvent, with its envelope."""
 
 
 class Message(Struct, frozen=True):
     """One message: its name, which kind it is, what it says, and an example of it.
 
-    `version` is an event's, else 0. `of` is the struct of its data, or of all of it.
+    `version` is a CloudEvent's, else 0. `of` is the struct of its data, or of all of it.
     """
 
     family: Family
@@ -60,7 +65,7 @@ class Message(Struct, frozen=True):
 
     @property
     def data_schema_id(self) -> str:
-        """The name of the schema of an event's data."""
+        """The name of the schema of a CloudEvent's data."""
         return event_schema(self.name, self.version)
 
     @property
@@ -75,6 +80,8 @@ class Message(Struct, frozen=True):
         match self.family:
             case "event":
                 return subjects.event("{organisation}", self.kind or "{kind}", "{id}", self.name)
+            case "alert":
+                return subjects.alert("{organisation}", "{owner}")
             case "command":
                 return subjects.command("{organisation}", "{actor}", self.name)
             case "query":
@@ -94,9 +101,10 @@ class Message(Struct, frozen=True):
 
 
 def messages() -> Iterator[Message]:
-    """All of them: events, commands, queries, and the replies to either."""
+    """All of them: events, alerts, commands, queries, and the replies to either."""
     for name, event in EVENTS.items():
         yield Message("event", name, version_of(name), event, examples.EVENT_EXAMPLES[name])
+    yield Message("alert", ALERT, ALERT_VERSION, Alert, examples.ALERT_EXAMPLES[ALERT])
     for name, command in COMMANDS.items():
         yield Message("command", name, 0, command, examples.COMMAND_EXAMPLES[name])
     for name, query in QUERIES.items():
@@ -123,7 +131,7 @@ def schema_of(message: Message) -> Schema:
     body = payload(message, walk)
     head: Schema = {"$schema": DIALECT, "$id": message.schema_id}
     tail: Schema = {"examples": [message.example_value]}
-    if message.family == "event":
+    if message.family in CLOUD_EVENTS:
         # References inside a resource are looked up in it, so its definitions stand there, too.
         data = {"$id": message.data_schema_id, **body["properties"]["data"]}
         body["properties"]["data"] = _with_definitions(data, walk)
@@ -139,7 +147,7 @@ def is_written_by_others(message: Message) -> bool:
 def payload(message: Message, walk: SchemaWalk) -> Schema:
     """What is on the wire, as JSON Schema without its definitions: `walk` has them."""
     match message.family:
-        case "event":
+        case "event" | "alert":
             return _envelope(message, walk)
         case "command":
             return _asked(message, walk)
@@ -154,13 +162,14 @@ def _with_definitions(schema: Schema, walk: SchemaWalk) -> Schema:
 
 
 def _envelope(message: Message, walk: SchemaWalk) -> Schema:
-    schema = walk.message(CloudEvent)
+    schema = walk.message(CLOUD_EVENTS[message.family])
     schema["title"] = message.name
     schema["description"] = message.said
     kind = message.kind or f"({'|'.join(GOAL_KINDS)})"
+    ids: Schema = {"format": "uuid"} if message.family == "event" else {"minLength": 1}
     for name, narrower in {
         "specversion": {"const": "1.0"},
-        "id": {"format": "uuid"},
+        "id": ids,
         "source": {"pattern": "^/goals/[A-Za-z0-9_-]{1,64}$"},
         "type": {"const": event_type(message.name, message.version)},
         "subject": {"pattern": f"^{kind}/[A-Za-z0-9_-]{{1,64}}$"},

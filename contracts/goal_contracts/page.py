@@ -40,13 +40,17 @@ nav ul { columns: 15rem; list-style: none; padding: 0; margin: .25rem 0 1rem }
 summary { cursor: pointer; color: var(--soft) }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem .75rem; margin: .5rem 0 }
 dt { color: var(--soft) } dd { margin: 0; min-width: 0 }
-@media (max-width: 36rem) { dl { grid-template-columns: 1fr } dd { margin-bottom: .35rem } }
+@media (max-width: 36rem) { dl { grid-template-columns: 1fr } dd { margin-bottom: .35rem }
+  table, tbody, tr, td { display: block } thead { display: none }
+  tr { border-bottom: 1px solid var(--line); padding: .35rem 0 }
+  td { border: 0; padding: .1rem 0 } td:empty { display: none } }
 """
 
 _PLAIN_WORDS: Final = {"string": "text", "integer": "whole number", "null": "nothing"}
 
 _FAMILIES: Final = {
     "event": ("Events", "What happened. Each is stored for ever and then sent on."),
+    "alert": ("Alerts", "What its owner should look at. Each is told once, and not stored."),
     "command": ("Commands", "What may be asked of the ledger, under an id of one's own choice."),
     "query": ("Questions", "What may be asked of the views."),
     "reply": ("Replies", "What the ledger and the views answer."),
@@ -117,6 +121,11 @@ def _wire(walk: SchemaWalk) -> Iterator[str]:
             "the live tail",
         ),
         (
+            subjects.alert("{organisation}", "{owner}"),
+            "the projections",
+            "an alert, to whom it concerns",
+        ),
+        (
             subjects.query("{organisation}", "{question}"),
             "clients",
             "a question; its answer or QueryRefused comes back",
@@ -134,6 +143,9 @@ def _wire(walk: SchemaWalk) -> Iterator[str]:
         "of its type.</p>"
     )
     yield from _fields(walk.message(codec.CloudEvent))
+    yield '<h2 id="telling">The envelope of an alert</h2>'
+    yield "<p>CloudEvents, too. Who has seen its source and id before has been told already.</p>"
+    yield from _fields(walk.message(codec.AlertMessage))
     yield '<h2 id="asking">The message of a command</h2>'
     yield "<p>A field nobody knows is refused, and so is one inside another.</p>"
     yield from _fields(walk.message(codec.CommandMessage))
@@ -168,6 +180,8 @@ def _facts(message: Message) -> Iterator[tuple[str, str]]:
         case "event":
             yield "type", _code(codec.event_type(message.name, message.version))
             yield "follows from", _links("command", _causes(message.name))
+        case "alert":
+            yield "type", _code(codec.event_type(message.name, message.version))
         case "command":
             yield "leads to", _links("event", LEADS_TO[message.name])
             yield "reply", _links("reply", ("Accepted", "Refused"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from goal_contracts import __version__, asyncapi
-from goal_contracts.messages import messages, schemas
+from goal_contracts.messages import CLOUD_EVENTS, messages, schemas
 
 TOP: Final = Path(__file__).resolve().parents[1]
 """The folder of the distribution, where the documents are committed."""
@@ -40,7 +40,7 @@ def index() -> list[dict[str, str]]:
     listed = []
     for message in messages():
         entry = {"name": message.name, "kind": message.family, "$id": message.schema_id}
-        if message.family == "event":
+        if message.family in CLOUD_EVENTS:
             entry["dataschema"] = message.data_schema_id
         if message.subject:
             entry["subject"] = message.subject

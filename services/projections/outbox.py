@@ -42,6 +42,7 @@ from services.reports.rendering import FORMATS, Format, render_cycle_report, ren
 LOOK_EVERY_S: Final = 300.0
 CATCH_UP_S: Final = 10.0
 FLUSH_S: Final = 10
+CONTENT_TYPE: Final = "content-type"
 MESSAGE_ID: Final = "Nats-Msg-Id"
 """By this header a stream that keeps alerts drops one that comes again."""
 POSITION_MAX: Final = 2**63 - 1
@@ -137,7 +138,10 @@ class Outbox:
         await self._client.publish(
             subjects.alert(organisation_id, alert.owner),
             codec.encode_alert(organisation_id, alert, position, now),
-            headers={MESSAGE_ID: f"{organisation_id} {alert.alert_id}"},
+            headers={
+                CONTENT_TYPE: codec.CONTENT_TYPE,
+                MESSAGE_ID: f"{organisation_id} {alert.alert_id}",
+            },
         )
 
     # ------------------------------------------------------------------ reports

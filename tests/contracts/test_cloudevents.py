@@ -1,4 +1,4 @@
-"""Events are CloudEvents 1.0: the official SDKs read them, byte for byte as they are stored."""
+"""Events and alerts are CloudEvents 1.0: the official SDKs read them, byte for byte."""
 
 import json
 
@@ -27,8 +27,19 @@ def test_the_official_python_sdk_reads_an_event(name: str) -> None:
     assert read.get_data() == json.loads(codec.encode(ours.event))
 
 
-def test_the_official_javascript_sdk_reads_every_event(node: Node) -> None:
-    stored = list(examples.EVENT_EXAMPLES.values())
+def test_the_official_python_sdk_reads_an_alert() -> None:
+    told = examples.ALERT_EXAMPLES[codec.ALERT]
+    read = from_http_event(HTTPMessage(headers=HEADERS, body=told))
+    ours = codec.decode_alert(told)
+    assert read.get_id() == ours.data.alert_id
+    assert read.get_type() == codec.event_type(codec.ALERT, codec.ALERT_VERSION)
+    assert read.get_subject() == ours.data.goal
+    assert read.get_extension("position") == ours.position
+    assert read.get_data() == json.loads(codec.encode(ours.data))
+
+
+def test_the_official_javascript_sdk_reads_every_event_and_alert(node: Node) -> None:
+    stored = [*examples.EVENT_EXAMPLES.values(), *examples.ALERT_EXAMPLES.values()]
     printed = node("cloudevents.mjs", codec.CONTENT_TYPE, given=b"\n".join(stored))
     for line, event in zip(printed.splitlines(), stored, strict=True):
         read, written = json.loads(line), json.loads(event)

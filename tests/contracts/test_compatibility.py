@@ -17,6 +17,7 @@ COMMAND = "commands/CheckIn.json"
 QUERY = "queries/AsOf.json"
 REPLY = "replies/Accepted.json"
 ANSWER = "replies/Goals.json"
+ALERT = "alerts/Alert.v1.json"
 
 
 def data(schema: Schema) -> Schema:
@@ -188,6 +189,13 @@ def test_a_measure_that_is_no_longer_taken_breaks_a_writer_and_a_new_one_a_reade
     data(after)["properties"]["measure"]["anyOf"].append({"$ref": "#/$defs/Mood"})
     data(after)["$defs"]["Mood"] = {"type": "object", "properties": {"kind": {"const": "mood"}}}
     assert said(event, before, after) == [("a reader", ".data.measure: kind=mood is not taken")]
+
+
+def test_what_an_alert_says_may_grow_and_not_shrink() -> None:
+    before, after = changed(ALERT)
+    data(after)["properties"]["colour"] = {"type": "string"}
+    assert said(ALERT, before, after) == []
+    assert [whom for whom, _ in said(ALERT, after, before)] == ["a reader"]
 
 
 def test_a_renamed_message_is_one_that_is_gone() -> None:

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import msgspec
 import pytest
-from goal_contracts import codec, events, subjects
+from goal_contracts import codec, events, messages, subjects
 from goal_contracts.codec import AlertMessage
 from goal_contracts.policy import Policy
+from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.projections.feed import Feed
-from services.projections.outbox import MESSAGE_ID, Outbox
+from services.projections.outbox import CONTENT_TYPE, MESSAGE_ID, Outbox
 from services.projections.queries import Questions
 from services.projections.view_store import service_schema
 from services.projections.view_store.engines import open_sqlite
@@ -31,6 +33,10 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
+ALERT_SCHEMA: Final = Draft202012Validator(
+    messages.schemas()["alerts/Alert.v1.json"],
+    format_checker=Draft202012Validator.FORMAT_CHECKER,
+)
 MINUTE: Final = timedelta(minutes=1)
 
 
@@ -55,7 +61,10 @@ class Place:
     async def listen(self) -> None:
         async def take(message: Msg) -> None:
             self.heard.append(codec.decode_alert(message.data))
-            self.ids.append((message.headers or {})[MESSAGE_ID])
+            headers = message.headers or {}
+            assert headers[CONTENT_TYPE] == codec.CONTENT_TYPE
+            ALERT_SCHEMA.validate(msgspec.json.decode(message.data))
+            self.ids.append(headers[MESSAGE_ID])
 
         await self.client.subscribe(subjects.alert(self.organisation_id, "*"), cb=take)
 
