@@ -6,11 +6,12 @@ an older version is turned into today's as it is read (`upcasting`).
 """
 
 import inspect
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, NamedTuple, TypeGuard, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Raw, Struct
@@ -359,7 +360,7 @@ def decode_command(message: CommandMessage) -> Command:
         )
     try:
         command = decoder.decode(message.data)
-        if _looked_into(type(command)).any:
+        if not _is_surely_plain(type(command), bytes(message.data)):
             overlooked = _overlooked(command, msgspec.json.decode(message.data))
             if overlooked is not None:
                 raise msgspec.ValidationError(f"{overlooked[1]} - at `${overlooked[0]}`")
@@ -371,15 +372,38 @@ def decode_command(message: CommandMessage) -> Command:
 
 
 class _LookedInto(NamedTuple):
-    """What of a struct is looked at once more; `known` is empty where its decoder does it."""
+    """What of a struct is looked at once more; `known` is empty where its decoder does it.
+
+    It is closed where that is so however deep.
+    """
 
     decimals: tuple[str, ...]
     inner: tuple[str, ...]
     known: frozenset[str]
+    is_closed: bool
 
-    @property
-    def any(self) -> bool:
-        return bool(self.decimals or self.inner)
+
+_UNDERSCORED = re.compile(rb'_[-+.0-9eE_]*"')
+"""From the last underscore of a number to its end; in most names a letter follows."""
+
+
+def _is_surely_plain(kind: type[Struct], written: bytes) -> bool:
+    """Whether nothing can have been overlooked, found out without reading all of it once more.
+
+    What Python takes for a decimal beyond our own has a digit of another script in it, an
+    underscore, or a space at one end; and text without a backslash stands in JSON as it is.
+    """
+    looked = _looked_into(kind)
+    if not looked.decimals and not looked.inner:
+        return True
+    return (
+        looked.is_closed
+        and written.isascii()
+        and b"\\" not in written
+        and b'" ' not in written
+        and b' "' not in written
+        and _UNDERSCORED.search(written) is None
+    )
 
 
 def _overlooked(value: Struct, written: dict[str, Any]) -> tuple[str, str] | None:
@@ -388,7 +412,7 @@ def _overlooked(value: Struct, written: dict[str, Any]) -> tuple[str, str] | Non
     That is a decimal in other digits than 0 to 9, or with spaces or underscores in it, and a field
     nobody knows inside what commands have in common with events, which stay open for later fields.
     """
-    decimals, inner, known = _looked_into(type(value))
+    decimals, inner, known, _ = _looked_into(type(value))
     if known and not written.keys() <= known:
         return "", f"Object contains unknown field `{min(written.keys() - known)}`"
     for name in decimals:
@@ -430,18 +454,20 @@ def _looked_into(kind: type[Struct]) -> _LookedInto:
     names = kind.__struct_fields__
     decimals = [name for name in names if hints[name] in {Decimal, Decimal | None}]
     config = kind.__struct_config__
+    parts = {name: [*filter(_holds, _parts(hints[name]))] for name in names if name not in decimals}
+    structs = {each for several in parts.values() for each in several if issubclass(each, Struct)}
     return _LookedInto(
         decimals=tuple(decimals),
-        inner=tuple(
-            name for name in names if name not in decimals and any(map(_holds, _parts(hints[name])))
-        ),
+        inner=tuple(name for name, several in parts.items() if several),
         known=frozenset()
         if config.forbid_unknown_fields
         else frozenset({*kind.__struct_encode_fields__, config.tag_field or ""}),
+        is_closed=config.forbid_unknown_fields
+        and all(_looked_into(each).is_closed for each in structs),
     )
 
 
-def _holds(part: object) -> bool:
+def _holds(part: object) -> TypeGuard[type[Decimal | Struct]]:
     return inspect.isclass(part) and issubclass(part, Decimal | Struct)
 
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from goal_contracts import codec, commands, events, examples, queries, replies, subjects
+from goal_contracts import codec, commands, events, examples, fields, queries, replies, subjects
 from goal_contracts.codec import Unrecognised
 from goal_contracts.policy import Policy
 from goal_contracts.replies import Reason, Refusal
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
@@ -176,6 +176,24 @@ def test_nothing_is_overlooked_however_deep_it_stands_in_a_command(
     with pytest.raises(Refusal, match=re.escape(where)) as refusal:
         codec.decode_command(codec.decode_message(payload))
     assert refusal.value.reason is Reason.MALFORMED
+
+
+@given(text=st.text("0123456789.eE+-_ \t\\\u00a0\u0660\u3000", min_size=1, max_size=6))
+@example("1_0")
+@example("1_")
+@example(" 1")
+@example("1 ")
+@example("\u0661")
+def test_a_decimal_is_written_in_digits_0_to_9_and_nothing_else(text: str) -> None:
+    reading = {"kpi_id": "k", "period": "2025-07-01/2025-07-31", "value": text}
+    data = {"readings": [reading]}
+    payload = msgspec.json.encode({"id": "c", "type": "RecordReadings", "data": data})
+    message = codec.decode_message(payload)
+    if fields.NUMBER.match(text):
+        assert isinstance(codec.decode_command(message), commands.RecordReadings)
+    else:
+        with pytest.raises(Refusal):
+            codec.decode_command(message)
 
 
 @pytest.mark.parametrize(
