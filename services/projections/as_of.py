@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -33,7 +34,7 @@ from goal_contracts.queries import (
 from msgspec import Struct
 from msgspec.structs import replace
 
-from services.projections.view_store.reader import Goal, Reader
+from services.projections.view_store.reader import EVER, Alignment, Goal, Reader, Span
 from services.projections.views import advised, standing
 from services.projections.views.course import Course, course_of
 from services.projections.views.current import (
@@ -214,6 +215,7 @@ class Picture:
 
     def _tell(self, goals: Sequence[Goal]) -> None:
         self._load_cycles(goals)
+        self._load_followed(goals)
         objectives = self._reader.states(
             self._organisation_id,
             "objective",
@@ -235,7 +237,25 @@ class Picture:
 
     def kpis(self, goals: Iterable[Goal]) -> list[KpiCard]:
         """KPIs with the definition in force, the reading that counted, and their health."""
-        return [self._kpi(goal.state) for goal in goals if isinstance(goal.state, KpiState)]
+        states = [goal.state for goal in goals if isinstance(goal.state, KpiState)]
+        bounds = self._organisation_id, [each.card.kpi_id for each in states]
+        at = self._seen.known, self._seen.as_of
+        missed = self._reader.missed_of(*bounds, *at)
+        last = self._reader.counting_readings(
+            self._organisation_id, map(self._all_of, bounds[1]), self._seen.known
+        )
+        return [
+            self._kpi(
+                each,
+                last.get(self._all_of(each.card.kpi_id)),
+                standing.still_missed(missed.get(each.card.kpi_id, ()))[-MISSED_MAX:],
+            )
+            for each in states
+        ]
+
+    def _all_of(self, kpi_id: str) -> Span:
+        """All readings of a KPI."""
+        return Span(kpi_id, EVER, self._seen.as_of)
 
     def _key_results_of(self, goals: Sequence[Goal]) -> dict[str, list[KeyResultCard]]:
         """The key results of some objectives, by objective."""
@@ -278,12 +298,9 @@ class Picture:
         )
         return replace(told, advice=advised.on_key_result(card, objective, course))
 
-    def _kpi(self, kpi: KpiState) -> KpiCard:
-        kpi_id, today = kpi.card.kpi_id, local_day(self._seen.as_of, self._organisation.zone)
+    def _kpi(self, kpi: KpiState, row: ReadingRow | None, missed: Sequence[ReadingRow]) -> KpiCard:
+        today = local_day(self._seen.as_of, self._organisation.zone)
         in_force = definition_on(kpi.versions, today)
-        bounds = self._organisation_id, kpi_id, self._seen.known, self._seen.as_of
-        row = self._reader.counting_reading(*bounds)
-        missed = self._reader.missed_readings(*bounds, limit=MISSED_MAX)
         return replace(
             kpi.card,
             definition=in_force.definition,
@@ -307,14 +324,18 @@ class Picture:
         """Progress by objective; `above` are those whose progress is being made of each."""
         self._load_cycles(goals)
         children: dict[str, list[Decimal | None]] = defaultdict(list)
-        for cycle_id, picture in self._pictures_of_children(goals).items():
-            parents = {
-                reference: goal.goal_id
-                for goal in goals
-                if goal.cycle_id == cycle_id
-                for reference in _named(goal.goal_id, key_results[goal.goal_id])
-            }
-            for goal_id, progress in picture.progress_below(parents, above):
+        parents: dict[str, dict[str, str]] = defaultdict(dict)
+        pictures = self._pictures_of_children(goals)
+        for goal in goals:
+            if goal.cycle_id in pictures:
+                names = _named(goal.goal_id, key_results[goal.goal_id])
+                parents[goal.cycle_id] |= dict.fromkeys(names, goal.goal_id)
+        aligned = self._reader.alignments(
+            self._organisation_id, chain.from_iterable(parents.values()), self._seen.structure
+        )
+        for cycle_id, of_cycle in parents.items():
+            serving = [each for each in aligned if each.parent in of_cycle]
+            for goal_id, progress in pictures[cycle_id].progress_below(of_cycle, serving, above):
                 children[goal_id].append(progress)
         return {
             goal.goal_id: standing.progress_of(
@@ -324,13 +345,19 @@ class Picture:
         }
 
     def progress_below(
-        self, parents: dict[str, str], above: Mapping[str, frozenset[str]]
+        self,
+        parents: dict[str, str],
+        serving: Iterable[Alignment],
+        above: Mapping[str, frozenset[str]],
     ) -> list[tuple[str, Decimal | None]]:
         """What published objectives aligned to some goals have reached, each with its parent.
 
-        `parents` are those goals as they are referred to, and the objective each belongs to.
+        `parents` are those goals as they are referred to, and the objective each belongs to;
+        `serving` is what has ever been aligned to them.
         """
-        aligned = self._reader.aligned_to(self._organisation_id, parents, self._seen.structure)
+        aligned = {each.objective_id for each in serving if each.position <= self._seen.structure}
+        if not aligned:
+            return []
         served = [
             (goal, {parents[each] for each in goal.state.aligned_to if each in parents})
             for goal in self._reader.goals_by_id(
@@ -415,15 +442,29 @@ class Picture:
             return None
         key = card.measure.kpi_id, cycle_id
         if key not in self._readings:
-            course = self._courses[cycle_id]
-            self._readings[key] = self._reader.counting_reading(
-                self._organisation_id,
-                card.measure.kpi_id,
-                self._seen.known,
-                min(self._seen.as_of, course.last),
-                since=course.start,
-            )
+            self._load_readings({key})
         return self._readings[key]
+
+    def _load_followed(self, goals: Iterable[Goal]) -> None:
+        """The readings of all KPIs that some key results are linked to."""
+        measures = ((goal, getattr(goal.state, "measure", None)) for goal in goals)
+        keys = {
+            (measure.kpi_id, goal.cycle_id)
+            for goal, measure in measures
+            if isinstance(measure, KpiLinked)
+        }
+        self._load_readings(keys - self._readings.keys())
+
+    def _load_readings(self, keys: Iterable[tuple[str, str]]) -> None:
+        spans = {}
+        for kpi_id, cycle_id in keys:
+            course = self._courses[cycle_id]
+            until = min(self._seen.as_of, course.last)
+            spans[kpi_id, cycle_id] = Span(kpi_id, course.start, until)
+        counting = self._reader.counting_readings(
+            self._organisation_id, spans.values(), self._seen.known
+        )
+        self._readings |= {key: counting.get(span) for key, span in spans.items()}
 
 
 def _named(objective_id: str, key_results: Iterable[KeyResultCard]) -> list[str]:

@@ -83,6 +83,7 @@ from services.projections.view_store.reader import (
     FIRST,
     Connecting,
     Goal,
+    Home,
     Key,
     Reader,
     of_units,
@@ -292,6 +293,7 @@ class _Asked:
         self._position = position
         self._organisations: dict[int, OrganisationState | None] = {}
         self._below: dict[tuple[str, int], frozenset[str]] = {}
+        self._homes: dict[tuple[str, str], Home | None] = {}
 
     def answer(self, query: Query, limit: int) -> Answer:
         try:
@@ -475,9 +477,8 @@ class _Asked:
                 self._organisation_id, seen.structure, self._units_below(filters["unit"], seen)
             )
         else:
-            goal = self._organisation_id, "objective", filters["objective"]
-            cycle_id = self._reader.cycle_of(*goal, seen.known)
-            found = [] if cycle_id is None else [(cycle_id, filters["objective"])]
+            home = self._home_of("objective", filters["objective"])
+            found = [] if home is None else [(home.cycle_id, filters["objective"])]
         return [
             (cycle_id, objective_id)
             for cycle_id, objective_id in found
@@ -886,12 +887,17 @@ class _Asked:
         organisation = self._organisation_seen(seen)
         return Picture(self._reader, self._organisation_id, organisation, seen)
 
-    def _require(self, kind: str, goal_id: str, known: int) -> str:
-        """The cycle of a thing that must be there, or ''."""
-        cycle_id = self._reader.cycle_of(self._organisation_id, kind, goal_id, known)
-        if cycle_id is None:
+    def _require(self, kind: str, goal_id: str, known: int) -> None:
+        """CannotAnswer, unless a thing was there."""
+        home = self._home_of(kind, goal_id)
+        if home is None or home.position > known:
             raise CannotAnswer("not_found", f"there was no {kind} {goal_id} up to position {known}")
-        return cycle_id
+
+    def _home_of(self, kind: str, goal_id: str) -> Home | None:
+        key = kind, goal_id
+        if key not in self._homes:
+            self._homes[key] = self._reader.home_of(self._organisation_id, *key)
+        return self._homes[key]
 
 
 def _read(subject: str, payload: bytes) -> tuple[str, Query]:

@@ -1,39 +1,63 @@
 """Statements that are compiled once: lists of any length, values told as what they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from goal_contracts import events
 from goal_contracts.policy import Policy
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, select
 
 from services.projections.view_store import reader, schema
 from services.projections.view_store.engines import open_sqlite
 from services.projections.view_store.migrating import migrate
-from services.projections.view_store.statements import LENGTHS, ListStatement, Statement
+from services.projections.view_store.statements import (
+    LENGTHS,
+    ListStatement,
+    Statement,
+    TableStatement,
+)
 from services.projections.view_store.store import ViewStore
-from tests.projections.log import ORGANISATION, START, Log, fill
+from tests.postgresql import DATABASES, Cluster, empty_database
+from tests.projections.log import ORGANISATION, START, Log, fill, store_at
 
 UNITS = LENGTHS[-1] * 2 + 3
 
 OF_UNITS = ListStatement(
-    lambda listed: select(schema.goal.c.goal_id, schema.goal.c.position).where(
+    lambda is_listed: select(schema.goal.c.goal_id, schema.goal.c.position).where(
         schema.goal.c.organisation_id == bindparam("organisation_id"),
         schema.goal.c.kind == "unit",
-        schema.goal.c.goal_id.in_(listed),
+        is_listed(schema.goal.c.goal_id),
     )
+)
+UP_TO = TableStatement(
+    {"unit_id": Text, "last": BigInteger},
+    lambda listed: select(schema.goal.c.goal_id, listed.c.last).join(
+        listed,
+        and_(schema.goal.c.goal_id == listed.c.unit_id, schema.goal.c.position <= listed.c.last),
+    ),
 )
 
 
-@pytest.fixture
-def connection(store: ViewStore) -> Iterator[Connection]:
+@pytest.fixture(params=DATABASES)
+def views(
+    request: pytest.FixtureRequest, tmp_path: Path, postgresql_clusters: Mapping[str, Cluster]
+) -> Iterator[ViewStore]:
+    """A thousand units, in each database."""
     log = Log()
     log.add(events.OrganisationOpened(ORGANISATION, "Acme", "Europe/Berlin", Policy()))
     for number in range(UNITS):
         log.add(events.UnitDefined(f"unit-{number}", f"Unit {number}", "team"))
-    fill(store, log)
-    with store.engine.connect() as connection:
+    with empty_database(request.param, tmp_path, postgresql_clusters) as address:
+        store = store_at(address)
+        fill(store, log)
+        yield store
+        store.close()
+
+
+@pytest.fixture
+def connection(views: ViewStore) -> Iterator[Connection]:
+    with views.engine.connect() as connection:
         yield connection
 
 
@@ -42,6 +66,14 @@ def test_a_list_of_any_length_gives_each_row_once(connection: Connection, length
     wanted = [f"unit-{number}" for number in range(length)]
     rows = OF_UNITS.rows(connection, wanted * 2, organisation_id=ORGANISATION)
     assert sorted(rows) == sorted((f"unit-{number}", number + 2) for number in range(length))
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, UNITS])
+def test_a_table_of_any_length_is_joined_row_by_row(connection: Connection, length: int) -> None:
+    # Unit n came to be at position n + 2: every other one by the position beside it.
+    wanted = [(f"unit-{number}", number + 1 + number % 2) for number in range(length)]
+    rows = UP_TO.rows(connection, wanted * 2)
+    assert sorted(rows) == sorted(each for number, each in enumerate(wanted) if number % 2)
 
 
 def test_instants_go_in_and_come_out_as_instants(connection: Connection) -> None:

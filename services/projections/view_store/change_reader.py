@@ -4,13 +4,12 @@ A change is seen from a moment as the goals are (see as_of): a check-in or a rea
 and effective, what a KPI measures if it was known, everything else if it had come to be.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from itertools import starmap
 from typing import Any, Final, Protocol
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Connection,
     FromClause,
@@ -28,7 +27,12 @@ from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
 from services.projections.view_store.schema import Instant
-from services.projections.view_store.statements import ListStatement, Statement
+from services.projections.view_store.statements import (
+    ARRAY_MAX,
+    IsListed,
+    ListStatement,
+    Statement,
+)
 from services.projections.views.history import DEFINING, FACTS
 from services.projections.views.rows import ChangeRow
 
@@ -226,16 +230,16 @@ def _of_events() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _at(positions: Sequence[BindParameter[Any]]) -> Select[*tuple[Any, ...]]:
+def _at(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
     # The limit, which is never reached, makes a database look at these events first: it would
     # rather walk through all changes of the organisation.
     event = (
         select(schema.event)
         .where(
             schema.event.c.organisation_id == bindparam("organisation_id"),
-            schema.event.c.position.in_(positions),
+            is_listed(schema.event.c.position),
         )
-        .limit(len(positions))
+        .limit(literal_column(str(ARRAY_MAX)))
         .subquery()
     )
     return (
@@ -266,14 +270,14 @@ _OF_THING: Final = Statement(
     .limit(bindparam("limit"))
 )
 _OF_VERSIONS: Final = ListStatement(
-    lambda listed: (
+    lambda is_listed: (
         select(schema.change)
         .select_from(schema.goal_version)
         .join(schema.change, and_(*_of_same_event(schema.goal_version)))
         .where(
             schema.goal_version.c.organisation_id == bindparam("organisation_id"),
             schema.goal_version.c.kind == bindparam("kind"),
-            schema.goal_version.c.goal_id.in_(listed),
+            is_listed(schema.goal_version.c.goal_id),
             schema.goal_version.c.position.between(bindparam("first"), bindparam("last")),
         )
     )

@@ -6,6 +6,7 @@ PostgreSQL, 15 or later, waits for its disk: it could fall and lose them without
 to cite their position.
 """
 
+import select
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,9 @@ PRAGMAS: Final = (
     "cache_size=-65536",  # KiB
     "temp_store=MEMORY",
 )
+
+PREPARED_MAX: Final = 500
+"""So many statements are kept prepared on a connection to PostgreSQL: all that are ever asked."""
 
 PATIENCE: Final = {
     "connect_timeout": "10",
@@ -97,16 +101,32 @@ def open_postgresql(url: URL, schema: str) -> Engine:
         url.set(drivername="postgresql+psycopg", query={**PATIENCE, **url.query}),
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
-        # A server that was started again costs a connection, not an answer.
-        pool_pre_ping=True,
     )
 
     @sqlalchemy_event.listens_for(engine, "connect")
     def settle(connection: psycopg.Connection, _: object) -> None:
         connection.execute(f"SET search_path TO {schema}".encode())
+        # All that is asked goes by an index, whatever the values: to plan it again each time, as
+        # the server would where there is a limit, takes longer than to do it.
+        connection.execute("SET plan_cache_mode TO force_generic_plan")
         connection.commit()
+        connection.prepared_max = PREPARED_MAX
+
+    @sqlalchemy_event.listens_for(engine, "checkout")
+    def listen(connection: psycopg.Connection, *_: object) -> None:
+        # A server that was started again costs a connection, not an answer: when it went it said
+        # so. To ask it whether it is there would cost every question a trip.
+        if has_spoken(connection):
+            raise exc.DisconnectionError
 
     return engine
+
+
+def has_spoken(connection: psycopg.Connection) -> bool:
+    """Whether a server said something that nobody asked for, such as that it goes."""
+    socket = select.poll()
+    socket.register(connection.fileno(), select.POLLIN)
+    return bool(socket.poll(0))
 
 
 def is_lost(error: Exception) -> bool:

@@ -15,10 +15,12 @@ from typing import Any, Final, NamedTuple, Protocol
 from goal_contracts import events
 from goal_contracts.queries import ObjectiveCard
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     Column,
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     Table,
     Text,
@@ -27,6 +29,7 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    literal_column,
     or_,
     select,
 )
@@ -34,7 +37,13 @@ from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
 from services.projections.view_store.change_reader import ChangeReader
-from services.projections.view_store.statements import ListStatement, Row, Statement
+from services.projections.view_store.statements import (
+    IsListed,
+    ListStatement,
+    Row,
+    Statement,
+    TableStatement,
+)
 from services.projections.view_store.store import unless_lost
 from services.projections.views import current, standing
 from services.projections.views.current import KpiState, State
@@ -44,11 +53,8 @@ IDS_MAX: Final = 500
 """Ids in one statement."""
 AT_A_TIME: Final = 500
 """Rows in one statement, where nobody knows how many will be wanted."""
-ROWS_MAX: Final = 2**63 - 1
-FEW_READINGS: Final = 1
-"""So many are looked at first: mostly the very last one counts."""
 FIRST: Final = ("", "", "")
-_EVER: Final = datetime.min.replace(tzinfo=UTC)
+EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KEY: Final = (schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.goal_id)
 
 
@@ -68,6 +74,30 @@ class Goal(NamedTuple):
     def key(self) -> Key:
         """Its place in the order."""
         return self[:3]
+
+
+class Home(NamedTuple):
+    """The cycle and the objective a thing belongs to, or '', and where its first event is."""
+
+    cycle_id: str
+    objective_id: str
+    position: int
+
+
+class Alignment(NamedTuple):
+    """From a position on an objective serves a parent, a goal named by kind and id."""
+
+    parent: str
+    position: int
+    objective_id: str
+
+
+class Span(NamedTuple):
+    """A KPI's readings that are effective from one moment up to another, both included."""
+
+    kpi_id: str
+    since: datetime
+    until: datetime
 
 
 class Replayed(NamedTuple):
@@ -94,6 +124,8 @@ class Connecting(Protocol):
 def reading(engine: Connecting) -> Iterator["Reader"]:
     """A reader on one connection; StoreUnavailable if the database cannot be read."""
     with unless_lost(), engine.connect() as connection:
+        if connection.dialect.name == "postgresql":  # which would begin a transaction, and end it
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         yield Reader(connection)
 
 
@@ -106,6 +138,8 @@ class Reader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.changes = ChangeReader(connection)
+        self._stood: dict[tuple[str, int], dict[str, Goal | None]] = defaultdict(dict)
+        """By kind and structure, then by id; None, it was not there."""
         self._key_results: dict[tuple[int, str, str], list[Goal]] = {}
         """By structure, cycle and objective: told with it, and for themselves."""
         self._carried: dict[tuple[int, frozenset[str]], list[ObjectiveCard]] = {}
@@ -136,16 +170,12 @@ class Reader:
 
     # ------------------------------------------------------------------ goals
 
-    def cycle_of(self, organisation_id: str, kind: str, goal_id: str, known: int) -> str | None:
-        """The cycle a thing belongs to, or '' for none; None if it was not there up to then."""
-        rows = _CYCLE_OF.rows(
-            self._connection,
-            organisation_id=organisation_id,
-            kind=kind,
-            goal_id=goal_id,
-            known=known,
+    def home_of(self, organisation_id: str, kind: str, goal_id: str) -> Home | None:
+        """Where a thing belongs for good, and since when it is there; None, it never was."""
+        rows = _HOME_OF.rows(
+            self._connection, organisation_id=organisation_id, kind=kind, goal_id=goal_id
         )
-        return rows[0][0] if rows else None
+        return Home(*rows[0]) if rows else None
 
     def goals(
         self,
@@ -187,15 +217,20 @@ class Reader:
         self, organisation_id: str, kind: str, structure: int, goal_ids: Iterable[str]
     ) -> list[Goal]:
         """Some things of a kind as they stood, in order."""
-        # Sorted here: asked for the order, the database would walk through everything for it.
-        rows = _GOALS_BY_ID.rows(
-            self._connection,
-            goal_ids,
-            organisation_id=organisation_id,
-            kind=kind,
-            structure=structure,
-        )
-        return sorted((_goal(kind, row) for row in rows), key=_key)
+        known, wanted = self._stood[kind, structure], set(goal_ids)
+        if missing := wanted - known.keys():
+            # Sorted below: asked for the order, the database would walk through everything for it.
+            rows = _GOALS_BY_ID.rows(
+                self._connection,
+                missing,
+                organisation_id=organisation_id,
+                kind=kind,
+                structure=structure,
+            )
+            known.update(dict.fromkeys(missing))
+            known.update((row[2], _goal(kind, row)) for row in rows)
+        found = [goal for goal in map(known.__getitem__, wanted) if goal is not None]
+        return sorted(found, key=_key)
 
     def states(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], structure: int
@@ -209,21 +244,16 @@ class Reader:
     ) -> list[Goal]:
         """The key results of some objectives, named by cycle and id, as they stood; in order."""
         wanted = {(structure, *each) for each in objectives}
-        by_cycle: dict[str, list[str]] = defaultdict(list)
-        for each in wanted:
-            if each not in self._key_results:
-                self._key_results[each] = []
-                by_cycle[each[1]].append(each[2])
-        for cycle_id, objective_ids in by_cycle.items():
-            rows = _KEY_RESULTS_OF.rows(
-                self._connection,
-                objective_ids,
-                organisation_id=organisation_id,
-                cycle_id=cycle_id,
-                structure=structure,
-            )
-            for row in rows:
-                self._key_results[structure, cycle_id, row[1]].append(_goal("key_result", row))
+        missing = wanted - self._key_results.keys()
+        self._key_results |= {each: [] for each in missing}
+        rows = _KEY_RESULTS_OF.rows(
+            self._connection,
+            [each[1:] for each in missing],
+            organisation_id=organisation_id,
+            structure=structure,
+        )
+        for row in rows:
+            self._key_results[structure, row[0], row[1]].append(_goal("key_result", row))
         return sorted((goal for each in wanted for goal in self._key_results[each]), key=_key)
 
     def objectives_of_units(
@@ -253,20 +283,23 @@ class Reader:
                 self._connection, unit_ids, organisation_id=organisation_id, structure=structure
             )
             # What moved from one of the units to another may come twice.
-            cards = {row[2]: current.decode("objective", row[3]) for row in rows}
+            goals = {row[2]: _goal("objective", row) for row in rows}
+            self._stood["objective", structure] |= goals
             self._carried[key] = [
-                card
-                for card in cards.values()
-                if isinstance(card, ObjectiveCard) and card.unit_id in key[1]
+                goal.state
+                for goal in goals.values()
+                if isinstance(goal.state, ObjectiveCard) and goal.state.unit_id in key[1]
             ]
         return self._carried[key]
 
-    def aligned_to(self, organisation_id: str, parents: Iterable[str], structure: int) -> list[str]:
-        """The objectives that serve, or have served, some goals."""
-        rows = _ALIGNED_TO.rows(
+    def alignments(
+        self, organisation_id: str, parents: Iterable[str], structure: int
+    ) -> list[Alignment]:
+        """Which objectives serve, or have served, some goals, and since when."""
+        rows = _ALIGNMENTS.rows(
             self._connection, parents, organisation_id=organisation_id, structure=structure
         )
-        return sorted({row[0] for row in rows})
+        return list(starmap(Alignment, rows))
 
     def _found(self, kind: str, statement: Select[*tuple[Any, ...]]) -> Iterator[Goal]:
         for row in self._connection.execute(statement):
@@ -292,7 +325,7 @@ class Reader:
             "structure": structure,
         }
         if kpi_ids is None and unit_ids is not None:
-            rows = _KPIS_EVER_OF_UNITS.rows(
+            rows = _KPISEVER_OF_UNITS.rows(
                 self._connection, unit_ids, organisation_id=organisation_id, known=known
             )
             kpi_ids = {row[0] for row in rows}
@@ -353,57 +386,38 @@ class Reader:
         )
         return list(starmap(ReadingRow, rows))
 
-    def counting_reading(
-        self,
-        organisation_id: str,
-        kpi_id: str,
-        known: int,
-        as_of: datetime,
-        since: datetime = _EVER,
-    ) -> ReadingRow | None:
-        """The reading that counts at a moment, among those effective since another."""
-        # The last row of each reading comes first, so the first that stands is the one: usually
-        # one of the last few.
-        for limit in (FEW_READINGS, ROWS_MAX):
-            seen: set[int] = set()
-            rows = _LAST_READINGS.rows(
-                self._connection,
-                organisation_id=organisation_id,
-                kpi_id=kpi_id,
-                known=known,
-                as_of=as_of,
-                since=since,
-                limit=limit,
-            )
-            for reading in starmap(ReadingRow, rows):
-                if reading.first_position in seen:
-                    continue
-                if reading.event in {"recorded", "corrected"}:
-                    return reading
-                seen.add(reading.first_position)
-            if len(rows) < FEW_READINGS:
-                break
-        return None
+    def counting_readings(
+        self, organisation_id: str, spans: Iterable[Span], known: int
+    ) -> dict[Span, ReadingRow]:
+        """The reading that counts at the end of each span; none, where nothing was said in it."""
+        found: dict[Span, ReadingRow] = {}
+        for span, last in self._last_said(organisation_id, spans, known).items():
+            rows = last
+            if not standing.standing(last):
+                # The last period was taken back: which one before it counts, the series tells.
+                all_rows = self.readings(organisation_id, span.kpi_id, known, span.until)
+                rows = [row for row in all_rows if row.effective_at >= span.since]
+            if stands := standing.standing(rows):
+                found[span] = stands[-1]
+        return found
 
-    def missed_readings(
-        self, organisation_id: str, kpi_id: str, known: int, as_of: datetime, *, limit: int
-    ) -> list[ReadingRow]:
-        """The last periods that were missed and have no reading since, in order."""
-        bounds: dict[str, Any] = {
-            "organisation_id": organisation_id,
-            "kpi_id": kpi_id,
-            "known": known,
-            "as_of": as_of,
+    def _last_said(
+        self, organisation_id: str, spans: Iterable[Span], known: int
+    ) -> dict[Span, list[ReadingRow]]:
+        """What was said of the last period in each span of which somebody said a value."""
+        by_key = {
+            (each.kpi_id, *map(schema.microseconds, (each.since, each.until))): each
+            for each in spans
         }
-        missed = [ReadingRow(*row) for row in _MISSED.rows(self._connection, limit=limit, **bounds)]
-        if not missed:
-            return []
-        beside = starmap(
-            ReadingRow,
-            _READINGS_AT.rows(self._connection, {each.effective_at for each in missed}, **bounds),
+        rows = _LAST_SAID.rows(
+            self._connection, by_key, organisation_id=organisation_id, known=known
         )
-        came = {row.period for row in standing.standing(beside)}
-        return [row for row in reversed(missed) if row.period not in came]
+        found: dict[Span, list[ReadingRow]] = defaultdict(list)
+        for kpi_id, since, until, *values in rows:
+            found[by_key[kpi_id, since, until]].append(ReadingRow(*values))
+        for of_span in found.values():
+            of_span.sort(key=_in_order)
+        return found
 
     def there(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], position: int
@@ -424,89 +438,27 @@ class Reader:
         self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[ReadingRow]]:
         """What was said of some KPIs, each in the order of the keys."""
-        column = schema.reading.c
-        return self._by_kpi(
-            select(schema.reading).where(
-                column.organisation_id == organisation_id,
-                column.kpi_id.in_(ids),
-                column.position <= known,
-                column.effective_at <= as_of,
-            )
-            for ids in _chunks(kpi_ids)
+        rows = _SERIES.rows(
+            self._connection, kpi_ids, organisation_id=organisation_id, known=known, as_of=as_of
         )
+        return _by_kpi(rows)
 
     def last_readings(
         self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[ReadingRow]]:
         """What was said of the last period of each KPI of which somebody said a value."""
-        goal, row, other = schema.goal.c, schema.reading.c, schema.reading.alias().c
-        last = (
-            select(other.effective_at)
-            .where(
-                other.organisation_id == goal.organisation_id,
-                other.kpi_id == goal.goal_id,
-                other.position <= known,
-                other.effective_at <= as_of,
-                other.event.in_(("recorded", "corrected")),
-            )
-            .order_by(other.effective_at.desc())
-            .limit(1)
-            .correlate(schema.goal)
-            .scalar_subquery()
-        )
-        return self._by_kpi(
-            select(schema.reading)
-            .select_from(schema.goal)
-            .join(
-                schema.reading,
-                and_(
-                    row.organisation_id == goal.organisation_id,
-                    row.kpi_id == goal.goal_id,
-                    row.effective_at == last,
-                ),
-            )
-            .where(
-                goal.organisation_id == organisation_id,
-                goal.kind == "kpi",
-                goal.goal_id.in_(ids),
-                row.position <= known,
-            )
-            for ids in _chunks(kpi_ids)
-        )
+        spans = [Span(kpi_id, EVER, as_of) for kpi_id in kpi_ids]
+        found = self._last_said(organisation_id, spans, known)
+        return {span.kpi_id: rows for span, rows in found.items()}
 
     def missed_of(
         self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[ReadingRow]]:
         """What was said of the periods of some KPIs that were missed at first."""
-        row, missed = schema.reading.c, schema.reading.c
-        return self._by_kpi(
-            select(schema.reading).where(
-                row.organisation_id == organisation_id,
-                row.position <= known,
-                row_of(row.kpi_id, row.effective_at).in_(
-                    select(missed.kpi_id, missed.effective_at).where(
-                        missed.organisation_id == organisation_id,
-                        missed.kpi_id.in_(ids),
-                        missed.position <= known,
-                        missed.effective_at <= as_of,
-                        schema.IS_MISSED,
-                    )
-                ),
-            )
-            for ids in _chunks(kpi_ids)
+        rows = _ONCE_MISSED.rows(
+            self._connection, kpi_ids, organisation_id=organisation_id, known=known, as_of=as_of
         )
-
-    def _by_kpi(
-        self, statements: Iterable[Select[*tuple[Any, ...]]]
-    ) -> dict[str, list[ReadingRow]]:
-        found: dict[str, list[ReadingRow]] = defaultdict(list)
-        for statement in statements:
-            for values in self._connection.execute(statement):
-                row = ReadingRow(*values)
-                found[row.kpi_id].append(row)
-        for rows in found.values():
-            rows.sort(key=lambda row: (row.effective_at, row.first_position, row.position))
-        return found
+        return _by_kpi(rows)
 
     # ------------------------------------------------------------------ history, replay, export
 
@@ -685,6 +637,20 @@ def _key(goal: Goal) -> Key:
     return goal.key
 
 
+def _by_kpi(rows: Iterable[Row]) -> dict[str, list[ReadingRow]]:
+    """Readings, each KPI's in the order of the keys, and each once."""
+    found: dict[str, list[ReadingRow]] = defaultdict(list)
+    for row in {row.position: row for row in starmap(ReadingRow, rows)}.values():
+        found[row.kpi_id].append(row)
+    for of_kpi in found.values():
+        of_kpi.sort(key=_in_order)
+    return found
+
+
+def _in_order(row: ReadingRow) -> tuple[datetime, int, int]:
+    return row.effective_at, row.first_position, row.position
+
+
 def _kpis(rows: Iterable[Row], unit_ids: Container[str] | None) -> Iterator[Goal]:
     for kpi_id, state, newest_state in rows:
         kpi, latest = current.decode("kpi", state), current.decode("kpi", newest_state)
@@ -704,6 +670,8 @@ _KNOWN: Final[BindParameter[int]] = bindparam("known")
 _STRUCTURE: Final[BindParameter[int]] = bindparam("structure")
 _AS_OF: Final[BindParameter[datetime]] = bindparam("as_of")
 _LIMIT: Final[BindParameter[int]] = bindparam("limit")
+_ONE: Final[ColumnElement[Any]] = literal_column("1")
+"""As a limit: told with the text, so that a database can count on it."""
 
 
 def _stood(
@@ -727,7 +695,7 @@ def _last_state(at_most: ColumnElement[int]) -> ColumnElement[bytes]:
         select(version.state)
         .where(*_of_goal(version), version.position <= at_most)
         .order_by(version.position.desc())
-        .limit(1)
+        .limit(_ONE)
         .correlate(schema.goal)
         .scalar_subquery()
         .label(None)
@@ -777,13 +745,13 @@ def _kpis_stood() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _ever_of_units(kind: str, listed: Sequence[BindParameter[Any]]) -> Select[*tuple[Any, ...]]:
+def _ever_of_units(kind: str, is_listed: IsListed) -> Select[*tuple[Any, ...]]:
     """Which things of a kind some units have ever carried, up to whatever position."""
     version = schema.goal_version.alias().c
     return select(version.goal_id).where(
         version.organisation_id == _ORGANISATION,
         version.kind == kind,
-        version.unit_id.in_(listed),
+        is_listed(version.unit_id),
     )
 
 
@@ -797,6 +765,57 @@ def _readings() -> Select[*tuple[Any, ...]]:
     )
 
 
+def _last_said(listed: FromClause) -> Select[*tuple[Any, ...]]:
+    """What was said of the last period in each listed span, with the span."""
+    row, other = schema.reading.c, schema.reading.alias().c
+    last = (
+        select(other.effective_at)
+        .where(
+            other.organisation_id == _ORGANISATION,
+            other.kpi_id == listed.c.kpi_id,
+            other.position <= _KNOWN,
+            other.effective_at >= listed.c.since,
+            other.effective_at <= listed.c.until,
+            other.event.in_([literal_column("'recorded'"), literal_column("'corrected'")]),
+        )
+        .order_by(other.effective_at.desc())
+        .limit(_ONE)
+        .correlate(listed)
+        .scalar_subquery()
+    )
+    return (
+        select(listed.c.kpi_id, listed.c.since, listed.c.until, schema.reading)
+        .select_from(listed)
+        .join(schema.reading, and_(row.kpi_id == listed.c.kpi_id, row.effective_at == last))
+        .where(row.organisation_id == _ORGANISATION, row.position <= _KNOWN)
+    )
+
+
+def _once_missed(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
+    """What was said of the periods that were missed; twice, where several were missed at once."""
+    row = schema.reading.c
+    missed = (
+        select(row.kpi_id, row.effective_at)
+        .where(
+            row.organisation_id == _ORGANISATION,
+            is_listed(row.kpi_id),
+            row.position <= _KNOWN,
+            row.effective_at <= _AS_OF,
+            schema.IS_MISSED,
+        )
+        .subquery()
+    )
+    return (
+        select(schema.reading)
+        .select_from(missed)
+        .join(
+            schema.reading,
+            and_(row.kpi_id == missed.c.kpi_id, row.effective_at == missed.c.effective_at),
+        )
+        .where(row.organisation_id == _ORGANISATION, row.position <= _KNOWN)
+    )
+
+
 _LAST_POSITION: Final = Statement(
     select(schema.event.c.position, schema.event.c.known_at_max)
     .where(
@@ -804,7 +823,7 @@ _LAST_POSITION: Final = Statement(
         schema.event.c.position <= bindparam("at_most"),
     )
     .order_by(schema.event.c.position.desc())
-    .limit(1)
+    .limit(_ONE)
 )
 _POSITION_KNOWN_AT: Final = Statement(
     select(schema.event.c.position)
@@ -813,28 +832,27 @@ _POSITION_KNOWN_AT: Final = Statement(
         schema.event.c.known_at_max <= bindparam("known_at"),
     )
     .order_by(schema.event.c.known_at_max.desc(), schema.event.c.position.desc())
-    .limit(1)
+    .limit(_ONE)
 )
-_CYCLE_OF: Final = Statement(
-    select(schema.goal.c.cycle_id).where(
+_HOME_OF: Final = Statement(
+    select(schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.position).where(
         schema.goal.c.organisation_id == _ORGANISATION,
         schema.goal.c.kind == _KIND,
         schema.goal.c.goal_id == bindparam("goal_id"),
-        schema.goal.c.position <= _KNOWN,
     )
 )
 _THERE: Final = ListStatement(
-    lambda listed: select(schema.goal.c.goal_id).where(
+    lambda is_listed: select(schema.goal.c.goal_id).where(
         schema.goal.c.organisation_id == _ORGANISATION,
         schema.goal.c.kind == _KIND,
-        schema.goal.c.goal_id.in_(listed),
+        is_listed(schema.goal.c.goal_id),
         schema.goal.c.position <= bindparam("position"),
     )
 )
 _EVENTS_AT: Final = ListStatement(
-    lambda listed: select(schema.event.c.position, schema.event.c.payload).where(
+    lambda is_listed: select(schema.event.c.position, schema.event.c.payload).where(
         schema.event.c.organisation_id == _ORGANISATION,
-        schema.event.c.position.in_(listed),
+        is_listed(schema.event.c.position),
     )
 )
 _GOALS: Final = Statement(
@@ -847,19 +865,26 @@ _GOALS: Final = Statement(
     .limit(_LIMIT)
 )
 _GOALS_BY_ID: Final = ListStatement(
-    lambda listed: _stood(_ORGANISATION, _KIND, _STRUCTURE).where(schema.goal.c.goal_id.in_(listed))
-)
-_KEY_RESULTS_OF: Final = ListStatement(
-    lambda listed: _stood(_ORGANISATION, literal("key_result"), _STRUCTURE).where(
-        schema.goal.c.cycle_id == bindparam("cycle_id"), schema.goal.c.objective_id.in_(listed)
+    lambda is_listed: _stood(_ORGANISATION, _KIND, _STRUCTURE).where(
+        is_listed(schema.goal.c.goal_id)
     )
+)
+_KEY_RESULTS_OF: Final = TableStatement(
+    {"cycle_id": Text, "objective_id": Text},
+    lambda listed: _stood(_ORGANISATION, literal("key_result"), _STRUCTURE).join(
+        listed,
+        and_(
+            schema.goal.c.cycle_id == listed.c.cycle_id,
+            schema.goal.c.objective_id == listed.c.objective_id,
+        ),
+    ),
 )
 _OBJECTIVES_OF_UNITS: Final = ListStatement(
-    lambda listed: _stood(_ORGANISATION, literal("objective"), _STRUCTURE).where(
-        schema.goal.c.goal_id.in_(_ever_of_units("objective", listed))
+    lambda is_listed: _stood(_ORGANISATION, literal("objective"), _STRUCTURE).where(
+        schema.goal.c.goal_id.in_(_ever_of_units("objective", is_listed))
     )
 )
-_KPIS_EVER_OF_UNITS: Final = ListStatement(lambda listed: _ever_of_units("kpi", listed))
+_KPISEVER_OF_UNITS: Final = ListStatement(lambda is_listed: _ever_of_units("kpi", is_listed))
 _KPIS: Final = Statement(
     _kpis_stood()
     .where(schema.goal.c.goal_id > bindparam("after"))
@@ -867,21 +892,23 @@ _KPIS: Final = Statement(
     .limit(_LIMIT)
 )
 _KPIS_BY_ID: Final = ListStatement(
-    lambda listed: _kpis_stood().where(schema.goal.c.goal_id.in_(listed))
+    lambda is_listed: _kpis_stood().where(is_listed(schema.goal.c.goal_id))
 )
-_ALIGNED_TO: Final = ListStatement(
-    lambda listed: select(schema.alignment.c.objective_id).where(
+_ALIGNMENTS: Final = ListStatement(
+    lambda is_listed: select(
+        schema.alignment.c.parent, schema.alignment.c.position, schema.alignment.c.objective_id
+    ).where(
         schema.alignment.c.organisation_id == _ORGANISATION,
-        schema.alignment.c.parent.in_(listed),
+        is_listed(schema.alignment.c.parent),
         schema.alignment.c.position <= _STRUCTURE,
     )
 )
 _CHECK_INS: Final = ListStatement(
-    lambda listed: (
+    lambda is_listed: (
         select(schema.check_in)
         .where(
             schema.check_in.c.organisation_id == _ORGANISATION,
-            schema.check_in.c.key_result_id.in_(listed),
+            is_listed(schema.check_in.c.key_result_id),
             schema.check_in.c.position <= _KNOWN,
             schema.check_in.c.effective_at <= _AS_OF,
         )
@@ -889,22 +916,18 @@ _CHECK_INS: Final = ListStatement(
     )
 )
 _READINGS: Final = Statement(_readings().order_by(*schema.reading.primary_key))
-_READINGS_AT: Final = ListStatement(
-    lambda listed: (
-        _readings()
-        .where(schema.reading.c.effective_at.in_(listed))
-        .order_by(*schema.reading.primary_key)
+_SERIES: Final = ListStatement(
+    lambda is_listed: select(schema.reading).where(
+        schema.reading.c.organisation_id == _ORGANISATION,
+        is_listed(schema.reading.c.kpi_id),
+        schema.reading.c.position <= _KNOWN,
+        schema.reading.c.effective_at <= _AS_OF,
     )
 )
-_LAST_READINGS: Final = Statement(
-    _readings()
-    .where(schema.reading.c.effective_at >= bindparam("since"))
-    .order_by(*(key.desc() for key in schema.reading.primary_key))
-    .limit(_LIMIT)
+_LAST_SAID: Final = TableStatement(
+    {"kpi_id": Text, "since": BigInteger, "until": BigInteger}, _last_said
 )
-_MISSED: Final = Statement(
-    _readings().where(schema.IS_MISSED).order_by(schema.reading.c.effective_at.desc()).limit(_LIMIT)
-)
+_ONCE_MISSED: Final = ListStatement(_once_missed)
 _COMMENTS: Final = Statement(
     select(schema.change)
     .where(
