@@ -1,7 +1,9 @@
 """Bulk commands: all or nothing or item by item, and the same as one by one."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
 from goal_contracts import events
 from goal_contracts.commands import (
     Command,
@@ -202,19 +204,27 @@ def test_a_refused_item_names_the_rule_it_broke() -> None:
     refused.refuses(Reason.REASON_REQUIRED, rule="R14")
 
 
-def test_what_many_items_lead_to_is_handed_on_as_the_log_will_tell_it() -> None:
+@pytest.mark.parametrize(
+    ("scenario", "command"),
+    [
+        (watched, RecordReadings(readings=(reading(JANUARY, 4), reading(FEBRUARY, 5)))),
+        (running, RecordCheckIns(check_ins=(check_in("a", 3), check_in("b", 5)))),
+    ],
+)
+def test_what_many_items_lead_to_is_handed_on_as_the_log_will_tell_it(
+    scenario: Callable[[], Scenario], command: Command
+) -> None:
     """So that it need not happen a second time."""
-    scenario = watched()
-    command = RecordReadings(readings=(reading(JANUARY, 4), reading(FEBRUARY, 5)))
+    before, told = scenario(), scenario()
     asked = Asked(
         organisation_id=ORG,
         actor="ann",
-        now=scenario.now,
-        log_position=len(scenario.history),
-        command_id=f"c-{len(scenario.history)}",
+        now=before.now,
+        log_position=len(before.history),
+        command_id=f"c-{len(before.history)}",
     )
-    decided = judge(scenario.state, command, asked)
+    decided = judge(before.state, command, asked)
     assert decided.then is not None
-    told = watched().happen(*decided.events)
-    take_over(scenario.state, decided.then)
-    assert snapshot(scenario.state) == snapshot(told.state)
+    told.happen(*decided.events)
+    take_over(before.state, decided.then)
+    assert snapshot(before.state) == snapshot(told.state)
