@@ -383,7 +383,7 @@ class _LookedInto(NamedTuple):
     is_closed: bool
 
 
-_UNDERSCORED = re.compile(rb'_[-+.0-9eE_]*"')
+_UNDERSCORED = re.compile(rb'_[-+.0-9eE]*"')
 """From the last underscore of a number to its end; in most names a letter follows."""
 
 
