@@ -409,6 +409,7 @@ _QUERIES: tuple[queries.Query, ...] = (
     queries.Position(at_least=1234),
     queries.Alerts(as_of="2025-08-31", unit="platform"),
     queries.Insights(cycle="2025-Q3"),
+    queries.RollUps(as_of="2025-09-30", cycle="2025-Q3"),
     queries.WeeklyDigest(week="2025-W33", unit="platform"),
     queries.Diff(before="2025-07-01", after="2025-09-30", unit="platform"),
     queries.Blame(kind="key_result", id="kr-uptime", field="measure"),
@@ -470,6 +471,12 @@ _ALERT = queries.Alert(
     unit_id="platform",
     since=NOW,
     why="98.2 % for 2025-07-01 to 2025-07-31 is in breach",
+)
+_TALLY = queries.Tally(
+    objectives=1,
+    key_results=2,
+    healths=(queries.HealthCount("on_track", 0, 1), queries.HealthCount("at_risk", 1, 1)),
+    progress=Decimal("0.64"),
 )
 _KEY_RESULT = queries.KeyResultCard(
     key_result_id="kr-uptime",
@@ -598,6 +605,14 @@ _ANSWERS: tuple[queries.Answer, ...] = (
     queries.ViewPosition(position=1234, views=("goal_version", "reading")),
     queries.QueryRefused(reason="not_found", message="there is no KPI latency in acme"),
     queries.AlertList(reflects=_REFLECTS, alerts=(_ALERT,)),
+    queries.RolledUp(
+        reflects=_REFLECTS,
+        units=(queries.UnitCard("platform", "Platform", "team", 7, parent_id="company"),),
+        roll_ups=(
+            queries.RollUp("2025-Q3", _TALLY),
+            queries.RollUp("2025-Q3", _TALLY, unit_id="platform", own=_TALLY),
+        ),
+    ),
     queries.InsightList(
         reflects=_REFLECTS,
         forecasts=(

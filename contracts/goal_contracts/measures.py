@@ -209,6 +209,11 @@ def weighted_mean(parts: Iterable[tuple[Decimal, Decimal | None]]) -> Decimal | 
     return None if weights == 0 else _rounded(total / weights)
 
 
+def mean(numbers: Iterable[Decimal | None]) -> Decimal | None:
+    """The weighted mean where all count the same."""
+    return weighted_mean((ONE, number) for number in numbers)
+
+
 def rolled_up(
     roll_up: Literal["key_results", "children", "both"],
     key_results: Iterable[tuple[Decimal, Decimal | None]],

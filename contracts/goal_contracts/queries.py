@@ -213,6 +213,21 @@ class Insights(Question, frozen=True):
     limit: Limit = 300
 
 
+class RollUps(Question, frozen=True):
+    """How the goals of each unit stand in each cycle, counted and averaged, in a line.
+
+    As they were true by `as_of`, of what was known at `known_at`. With a unit only it and those
+    below it.
+    """
+
+    as_of: Moment | None = None
+    known_at: Moment | None = None
+    unit: Id | None = None
+    cycle: Id | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 300
+
+
 class ExportView(Question, frozen=True):
     """One page of a view's rows, in the order of their keys, as they stand in the database."""
 
@@ -289,6 +304,7 @@ Query = (
     | Blame
     | Alerts
     | Insights
+    | RollUps
 )
 QUERIES: dict[str, type[Query]] = {query.__name__: query for query in Query.__args__}
 
@@ -855,6 +871,58 @@ class InsightList(Struct, frozen=True, tag_field="reply", tag="insights", omit_d
     cursor: str | None = None
 
 
+class HealthCount(Struct, frozen=True):
+    """How many goals are of one health."""
+
+    health: GoalHealth
+    objectives: int
+    key_results: int
+
+
+class Tally(Struct, frozen=True, omit_defaults=True):
+    """Objectives and their key results, counted and averaged; drafts are left out.
+
+    Every objective counts the same, and one without a number is left out of a mean, never taken for
+    0. Progress is that of the objectives that were not dropped; the scores are those a closing of
+    their cycle would record (CycleClosed). `healths` are those that occur, in the order of
+    GoalHealth.
+    """
+
+    objectives: int = 0
+    key_results: int = 0
+    healths: tuple[HealthCount, ...] = ()
+    progress: Decimal | None = None
+    aspirational_score: Decimal | None = None
+    committed_met: Decimal | None = None
+
+
+class RollUp(Struct, frozen=True, omit_defaults=True):
+    """A unit in a cycle: what it carries itself, and all of it with the units below.
+
+    Without a unit it is the whole cycle.
+    """
+
+    cycle_id: str
+    with_below: Tally
+    unit_id: str | None = None
+    own: Tally | None = None
+
+
+class RolledUp(Struct, frozen=True, tag_field="reply", tag="rolled_up", omit_defaults=True):
+    """The answer to RollUps; `cursor` asks for the rest.
+
+    Cycle by cycle, in the order of their ids: the whole cycle, unless a unit was asked for, then
+    the units that carry something in it and all above them, each before those below it. `cycles`
+    and `units` are those that a page speaks of.
+    """
+
+    reflects: Reflects
+    cycles: tuple[CycleCard, ...] = ()
+    units: tuple[UnitCard, ...] = ()
+    roll_ups: tuple[RollUp, ...] = ()
+    cursor: str | None = None
+
+
 class QueryRefused(Struct, frozen=True, tag_field="reply", tag="refused"):
     """The question cannot be answered: a code, what happened, how to mend it."""
 
@@ -979,4 +1047,5 @@ Answer = (
     | Blamed
     | AlertList
     | InsightList
+    | RolledUp
 )

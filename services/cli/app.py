@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "history": "services.cli.history:history",
     "replay": "services.cli.replay:replay",
     "report": "services.cli.report:report",
+    "roll-ups": "services.cli.roll_ups:roll_ups",
     "alerts": "services.cli.alerts:alerts",
     "insights": "services.cli.insights:insights",
     "policy": "services.cli.app:policies",

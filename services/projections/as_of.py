@@ -208,6 +208,18 @@ class Picture:
             if isinstance(goal.state, ObjectiveCard)
         ]
 
+    def progress(
+        self, goals: Sequence[Goal]
+    ) -> list[tuple[ObjectiveCard, list[KeyResultCard], Decimal | None]]:
+        """Objectives as they are kept, each with its key results and its progress."""
+        key_results = self._key_results_of(goals)
+        progress = self._progress(goals, key_results, {})
+        return [
+            (goal.state, key_results[goal.goal_id], progress[goal.goal_id])
+            for goal in goals
+            if isinstance(goal.state, ObjectiveCard)
+        ]
+
     def key_results(self, goals: Sequence[Goal]) -> list[KeyResultCard]:
         """Key results with the check-in or reading that counted, their progress and health."""
         self._tell([goal for goal in goals if goal.goal_id not in self._told])

@@ -50,6 +50,9 @@ from goal_contracts.queries import (
     Replay,
     ReplayedEvent,
     Report,
+    RolledUp,
+    RollUp,
+    RollUps,
     UnitCard,
     ViewPage,
     ViewPosition,
@@ -76,6 +79,7 @@ from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Si
 from services.projections.feed import Feed
 from services.projections.insights import Outlook
 from services.projections.report import parts_of, told
+from services.projections.roll_ups import roll_ups_of
 from services.projections.succession import Views
 from services.projections.view_store import schema
 from services.projections.view_store.change_reader import of_event_seen
@@ -322,6 +326,8 @@ class _Asked:
                     return self._alerts(query, limit)
                 case Insights():
                     return self._insights(query, limit)
+                case RollUps():
+                    return self._roll_ups(query, limit)
                 case _:
                     assert_never(query)
         except NoSuchMoment as error:
@@ -347,6 +353,7 @@ class _Asked:
                 | Blame()
                 | Alerts()
                 | Insights()
+                | RollUps()
             ):
                 until = [query.as_of, query.known_at]
                 since = list[Moment | None]()
@@ -839,6 +846,55 @@ class _Asked:
         told = outlook.told(candidates[start:end])
         return replace(told, cursor=_cursor(seen, end) if end < len(candidates) else None)
 
+    def _roll_ups(self, query: RollUps, limit: int) -> RolledUp:
+        organisation_id, zone = self._organisation_id, self._organisation().zone
+        first, start = "", 0
+        if query.cursor is None:
+            seen = vantage(
+                self._reader, organisation_id, zone, query.as_of, query.known_at, self._now
+            )
+        else:
+            seen, (first, place) = _resumed(query.cursor, self._position, 2)
+            start = max(_whole(place), 0)
+        filters = {"unit": query.unit, "cycle": query.cycle}
+        named = {kind: goal_id for kind, goal_id in filters.items() if goal_id is not None}
+        for kind, goal_id in named.items():
+            self._require(kind, goal_id, seen.known)
+        only = None if query.unit is None else self._units_below(query.unit, seen)
+        units = list(self._reader.goals(organisation_id, "unit", seen.structure))
+        picture = self._picture(seen)
+        cycles: list[Goal] = []
+        told: list[RollUp] = []
+        cursor = None
+        for cycle in self._goals("cycle", named, seen, FIRST):
+            if cycle.goal_id < first:
+                continue
+            objectives = list(
+                self._goals("objective", {**named, "cycle": cycle.goal_id}, seen, FIRST)
+            )
+            found = roll_ups_of(picture, cycle.goal_id, objectives, units, only)
+            rest = found[start if cycle.goal_id == first else 0 :]
+            room = limit - len(told)
+            if room < len(rest):
+                place_after = len(found) - len(rest) + room
+                cursor = _cursor(seen, cycle.goal_id, place_after)
+            told += rest[:room]
+            cycles += [cycle] if rest[:room] else []
+            if cursor is not None:
+                break
+        named_units = {each.unit_id for each in told}
+        return RolledUp(
+            reflects=seen.reflects,
+            cycles=tuple(picture.cycles(cycles)),
+            units=tuple(
+                goal.state
+                for goal in units
+                if goal.goal_id in named_units and isinstance(goal.state, UnitCard)
+            ),
+            roll_ups=tuple(told),
+            cursor=cursor,
+        )
+
     def _looked_at(self, query: Alerts | Insights) -> tuple[Vantage, int, Scope]:
         """From where, from which place in the answer on, and what."""
         zone, start = self._organisation().zone, 0
@@ -938,6 +994,7 @@ def _moments(query: Query) -> tuple[str | None, ...]:
             | Blame()
             | Alerts()
             | Insights()
+            | RollUps()
         ):
             return query.as_of, query.known_at
         case Replay():

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 from goal_contracts import events, measures
 from goal_contracts.codec import Recorded
-from goal_contracts.fields import Kind, Origin
+from goal_contracts.fields import GoalHealth, Kind, Origin
 from goal_contracts.measures import FourPointMetric, KpiLinked, Maintain
 from goal_contracts.policy import Policy
 from goal_contracts.queries import (
@@ -25,6 +25,7 @@ from goal_contracts.queries import (
     CommentCard,
     CycleCard,
     Goals,
+    HealthCount,
     KeyResultCard,
     KpiCard,
     LateChange,
@@ -34,6 +35,9 @@ from goal_contracts.queries import (
     Reflects,
     Report,
     ReportedObjective,
+    RolledUp,
+    RollUp,
+    Tally,
 )
 from msgspec import Raw
 from msgspec.structs import replace
@@ -738,6 +742,68 @@ class Then:
             ),
         )
 
+    def roll_ups(self, unit_id: str | None, cycle_id: str | None) -> RolledUp:
+        """Every unit in every cycle, counted anew for each."""
+        units, found = self.of("unit"), list[RollUp]()
+        only = set(units) if unit_id is None else self.units_below(unit_id)
+        for cycle in sorted(self.of("cycle")):
+            counting = [
+                self.objective(each)
+                for each in self.of("objective").values()
+                if each.cycle_id == cycle and each.state != "draft" and each.unit_id in only
+            ]
+            if not counting or cycle_id not in {None, cycle}:
+                continue
+            if unit_id is None:
+                found.append(RollUp(cycle, self._tally(counting)))
+            for name in self._in_tree_order(None):
+                own = [each for each in counting if each.unit_id == name]
+                below = [each for each in counting if each.unit_id in self.units_below(name)]
+                if below and name in only:
+                    found.append(RollUp(cycle, self._tally(below), name, self._tally(own)))
+        cycles = {each.cycle_id for each in found}
+        named = {each.unit_id for each in found}
+        return RolledUp(
+            reflects=self.seen.reflects,
+            cycles=tuple(self.cycle(self.of("cycle")[name]) for name in sorted(cycles)),
+            units=tuple(units[name] for name in sorted(units) if name in named),
+            roll_ups=tuple(found),
+        )
+
+    def _tally(self, objectives: list[ObjectiveCard]) -> Tally:
+        key_results = [
+            each for card in objectives for each in self.key_results_of(card.objective_id)
+        ]
+        judged = [each for each in objectives if each.state == "published"]
+        of_health = {
+            health: (
+                sum(each.health == health for each in objectives),
+                sum(each.health == health for each in key_results),
+            )
+            for health in get_args(GoalHealth)
+        }
+        return Tally(
+            objectives=len(objectives),
+            key_results=len(key_results),
+            healths=tuple(
+                HealthCount(health, *counts) for health, counts in of_health.items() if any(counts)
+            ),
+            progress=_mean(
+                [each.progress for each in objectives if each.state != "dropped"], "0.000001"
+            ),
+            aspirational_score=_mean(
+                [each.score for each in judged if each.objective_kind == "aspirational"], "0.01"
+            ),
+            committed_met=_mean(
+                [
+                    Decimal(each.outcome == "achieved")
+                    for each in judged
+                    if each.objective_kind == "committed" and each.outcome is not None
+                ],
+                "0.01",
+            ),
+        )
+
     def _in_tree_order(self, above: str | None) -> Iterator[str]:
         for name, unit in sorted(self.of("unit").items()):
             if unit.parent_id == above:
@@ -766,6 +832,14 @@ def _origin(said: Said) -> Origin:
     last = said.last
     is_imported = last.provenance is not None or last.known_at < last.recorded_at
     return "imported" if is_imported else "entered"
+
+
+def _mean(numbers: list[Decimal | None], step: str) -> Decimal | None:
+    known = [each for each in numbers if each is not None]
+    if not known:
+        return None
+    in_millionths = (sum(known, Decimal(0)) / len(known)).quantize(Decimal("0.000001"))
+    return in_millionths.quantize(Decimal(step))
 
 
 def _band(score: Decimal | None, policy: Policy) -> Any:

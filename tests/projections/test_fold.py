@@ -30,6 +30,8 @@ from goal_contracts.queries import (
     History,
     Readings,
     Replay,
+    RolledUp,
+    RollUps,
 )
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
@@ -271,6 +273,27 @@ def judge_late(
     assert told_first == sorted(told_first, reverse=True)
 
 
+def roll_ups(asked: Asked) -> None:
+    """Of all units in all cycles, and of what filters leave."""
+    filters: list[dict[Kind, str]] = [{}, dict(asked.random.sample(FILTERS[:6], 1))]
+    filters.append(dict([asked.random.choice(FILTERS[:3]), asked.random.choice(FILTERS[3:6])]))
+    for each in filters:
+        pages = asked.ask(query_of(RollUps, asked.moment, each))
+        if not is_known(asked, each):
+            assert pages == ["not_found"]
+            continue
+        expected = asked.then.roll_ups(each.get("unit"), each.get("cycle"))
+        cycles = {card.cycle_id: card for page in pages for card in page.cycles}
+        units = {card.unit_id: card for page in pages for card in page.units}
+        answer = RolledUp(
+            reflects=pages[0].reflects,
+            cycles=tuple(cycles[name] for name in sorted(cycles)),
+            units=tuple(units[name] for name in sorted(units)),
+            roll_ups=tuple(line for page in pages for line in page.roll_ups),
+        )
+        same(answer, expected)
+
+
 VIEWS: Final[tuple[Callable[[Asked], None], ...]] = (
     as_of,
     history,
@@ -279,6 +302,7 @@ VIEWS: Final[tuple[Callable[[Asked], None], ...]] = (
     replay,
     report,
     diff,
+    roll_ups,
 )
 
 # ------------------------------------------------------------------ how they are asked and compared

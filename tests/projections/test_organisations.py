@@ -21,6 +21,7 @@ from goal_contracts.queries import (
     Query,
     Readings,
     Replay,
+    RollUps,
     ViewPage,
     WeeklyDigest,
 )
@@ -83,6 +84,7 @@ def questions() -> Iterator[Query]:
         yield WeeklyDigest(as_of=moment, limit=2)
         yield Alerts(as_of=moment, limit=2)
         yield Insights(as_of=moment, limit=2)
+        yield RollUps(as_of=moment, limit=2)
         yield Replay(as_of=moment, limit=4)
         yield Replay(cycle="q3", end=moment, limit=4)
         yield History(kind="cycle", id="q3", whole=True, as_of=moment, limit=5)

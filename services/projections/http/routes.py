@@ -32,6 +32,8 @@ from goal_contracts.queries import (
     ReadingSeries,
     Replay,
     Report,
+    RolledUp,
+    RollUps,
     ViewPage,
     ViewPosition,
     WeeklyDigest,
@@ -106,6 +108,7 @@ ROUTES: Final = (
     Route("/digest", "weekly_digest", WeeklyDigest, Digest, {"as_of": "2025-09-30"}),
     Route("/alerts", "alerts", Alerts, AlertList, {"as_of": "2025-08-31", "owner": "u-17"}),
     Route("/insights", "insights", Insights, InsightList, {"cycle": "2025-q3"}),
+    Route("/roll-ups", "roll_ups", RollUps, RolledUp, {"as_of": "2025-09-30", "cycle": "2025-q3"}),
     Route("/views/{view}", "export_view", ExportView, ViewPage, {"view": "goal_version"}),
     Route("/position", "position", Position, ViewPosition, {}),
 )

@@ -166,7 +166,8 @@ class _Compiled:
     def __init__(self, select: Wanted, dialect: Dialect) -> None:
         self._is_postgresql = dialect.name == "postgresql"
         if self._is_postgresql:
-            dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+            by_number: Any = PGDialect_psycopg
+            dialect = by_number(paramstyle="numeric_dollar")
         compiled = select.compile(dialect=dialect)
         self._text = str(compiled)
         self._fixed = compiled.params

@@ -36,6 +36,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "weekly_digest": {"as_of": "2025-07-03"},
     "alerts": {"as_of": "2025-07-31", "unit": "platform", "owner": "ada"},
     "insights": {"as_of": "2025-07-31", "cycle": "q3"},
+    "roll_ups": {"as_of": "2025-07-31", "unit": "platform"},
     "export_view": {"view": "event"},
     "position": {},
 }

@@ -1,0 +1,58 @@
+"""How the goals of each unit stand in a cycle, in a line: see views.tallies.
+
+The answer is a function of the vantage alone, as every card is that it is made of.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from goal_contracts.queries import RollUp, UnitCard
+
+from services.projections.as_of import Picture
+from services.projections.report import in_tree_order
+from services.projections.view_store.reader import Goal
+from services.projections.views.tallies import Tallied
+
+
+def roll_ups_of(
+    picture: Picture,
+    cycle_id: str,
+    objectives: Sequence[Goal],
+    units: Sequence[Goal],
+    only: Collection[str] | None,
+) -> list[RollUp]:
+    """A cycle's roll-ups, in the order in which they are told; nothing where nothing counts.
+
+    `units` are all there were; with `only` those are told of, and `objectives` are theirs.
+    """
+    parents = {
+        goal.goal_id: goal.state.parent_id for goal in units if isinstance(goal.state, UnitCard)
+    }
+    own: dict[str, Tallied] = defaultdict(Tallied)
+    with_below: dict[str, Tallied] = defaultdict(Tallied)
+    whole = Tallied()
+    for card, key_results, progress in picture.progress(objectives):
+        if card.state == "draft":
+            continue
+        for tallied in (
+            whole,
+            own[card.unit_id],
+            *(with_below[unit_id] for unit_id in _upwards(card.unit_id, parents)),
+        ):
+            tallied.add(card, key_results, progress)
+    if not own:
+        return []
+    told = [
+        RollUp(cycle_id, with_below[unit.unit_id].tally(), unit.unit_id, own[unit.unit_id].tally())
+        for unit in in_tree_order(iter(units), list(own))
+        if only is None or unit.unit_id in only
+    ]
+    return told if only is not None else [RollUp(cycle_id, whole.tally()), *told]
+
+
+def _upwards(unit_id: str, parents: Mapping[str, str | None]) -> Iterator[str]:
+    """A unit and all above it."""
+    above: str | None = unit_id
+    while above is not None:
+        yield above
+        above = parents[above]
