@@ -13,7 +13,9 @@ from urllib.parse import urlencode
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
+from msgspec import Struct
 
+from services.http.edge import Headers, safe
 from services.projections.queries import Answered
 
 KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -23,7 +25,17 @@ FOR_EVER: Final = "private, max-age=31536000, immutable"
 NOT_KEPT: Final = "private, no-cache"
 POSITION_HEADER: Final = "goal-ledger-position"
 
-Headers = list[tuple[bytes, bytes]]
+
+class Coded(Struct, frozen=True):
+    """An answer in one coding, ready to be sent: its tag, its bytes, and the headers of either end.
+
+    `headers` go with the bytes, `unchanged` to who has them already. Both are safe as they are.
+    """
+
+    tag: str
+    body: bytes
+    headers: Headers
+    unchanged: Headers
 
 
 class Outgoing:
@@ -32,34 +44,30 @@ class Outgoing:
     def __init__(self, organisation_id: str, answered: Answered, asked: Mapping[str, str]) -> None:
         """`asked` are the parameters of the question, for the link to the rest of it."""
         self.organisation_id = organisation_id
-        self.body = answered.body
-        self.gzipped = _gzipped(answered.body)
-        self.bytes_held = len(self.body) + len(self.gzipped or b"")
-        self._tag = sha256(answered.body).hexdigest()[:32]
-        self._headers: Headers = [
+        body, gzipped = answered.body, _gzipped(answered.body)
+        self.bytes_held = len(body) + len(gzipped or b"")
+        headers: Headers = [
             (b"cache-control", (FOR_EVER if answered.is_final else NOT_KEPT).encode()),
             (b"vary", b"Accept-Encoding, Authorization"),
             (POSITION_HEADER.encode(), str(answered.position).encode()),
         ]
         if answered.cursor is not None:
             rest = urlencode({**asked, "cursor": answered.cursor})
-            self._headers.append((b"link", f'<?{rest}>; rel="next"'.encode()))
+            headers.append((b"link", f'<?{rest}>; rel="next"'.encode()))
+        tag = sha256(body).hexdigest()[:32]
+        self._whole = _coded(f'"{tag}"', body, headers)
+        self._small = self._whole
+        if gzipped is not None:
+            self._small = _coded(f'"{tag}-gzip"', gzipped, headers, (b"content-encoding", b"gzip"))
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it as the request's headers want it: whole or small, or not again."""
         given = dict(scope["headers"])
-        is_small = self.gzipped is not None and _accepts_gzip(given.get(b"accept-encoding", b""))
-        tag = f'"{self._tag}-gzip"' if is_small else f'"{self._tag}"'
-        headers: Headers = [(b"etag", tag.encode()), *self._headers]
-        if _matches(given.get(b"if-none-match", b""), tag):
-            status, body = 304, b""
-        else:
-            status, body = 200, self.gzipped if is_small and self.gzipped else self.body
-            headers += [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-                *([(b"content-encoding", b"gzip")] if is_small else []),
-            ]
+        accepted, known = given.get(b"accept-encoding"), given.get(b"if-none-match")
+        coded = self._small if accepted and _accepts_gzip(accepted) else self._whole
+        status, headers, body = 200, coded.headers, coded.body
+        if known and _matches(known, coded.tag):
+            status, headers, body = 304, coded.unchanged, b""
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -109,6 +117,16 @@ def _key(scope: Scope) -> tuple[bytes, bytes]:
 
 def _held(key: Iterable[bytes], answer: Outgoing) -> int:
     return answer.bytes_held + sum(map(len, key))
+
+
+def _coded(tag: str, body: bytes, headers: Headers, *of_coding: tuple[bytes, bytes]) -> Coded:
+    unchanged = [(b"etag", tag.encode()), *headers]
+    of_body = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *of_coding,
+    ]
+    return Coded(tag, body, safe([*unchanged, *of_body]), safe(unchanged))
 
 
 def _gzipped(body: bytes) -> bytes | None:
