@@ -17,6 +17,7 @@ from typing import Final
 import nats.errors
 import structlog
 from goal_contracts import subjects
+from goal_contracts.client.flushing import flushed
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -128,9 +129,7 @@ class Turns:
         told_to_stop = True
         try:
             # The server knows of the subscription before anyone is told that commands are taken.
-            # Twice: nats-py's first ping overtakes what waits to be sent, the subscription too.
-            for _ in range(2):
-                await self._client.flush()
+            await flushed(self._client)
             self.role = "writer"
             writer.metrics.turn_begun()
             log.info("ledger_writes", position=self.position, subject=subjects.COMMANDS)

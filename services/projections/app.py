@@ -20,6 +20,7 @@ import structlog
 from faststream import FastStream, StreamMessage
 from faststream.nats import NatsBroker, NatsMessage
 from goal_contracts import codec, subjects
+from goal_contracts.client.flushing import flushed
 from goal_contracts.client.stream import JetStreamError, stream_info
 from goal_contracts.queries import QueryRefused
 from msgspec import Struct
@@ -113,7 +114,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
             if settings.http is not None:
                 await doors.enter_async_context(service.door(settings.http))
             await service.start(stop=app.exit)
-            await service.client.flush()  # the server knows of the subscription
+            await flushed(service.client)  # the server knows of the subscription
             log.info("projections_ready", position=service.views.position, subject=subjects.QUERIES)
             on_ready()
 

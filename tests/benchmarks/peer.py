@@ -26,6 +26,7 @@ import click
 import nats
 import uvloop
 from goal_contracts import codec, subjects
+from goal_contracts.client.flushing import flushed
 from goal_contracts.commands import CheckIn
 from goal_contracts.replies import Accepted, Refusal, Refused, Reply
 from nats.aio.client import Client
@@ -203,7 +204,7 @@ async def serve(server: str, store: Store, way: Way) -> None:
                 submit(request, reply)
 
         await client.subscribe(subjects.COMMANDS, cb=take)
-        await client.flush()
+        await flushed(client)
         tasks.create_task(writer.run())
         announce_ready()
 

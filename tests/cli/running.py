@@ -11,6 +11,7 @@ import msgspec
 import nats
 from click.testing import CliRunner, Result
 from goal_contracts import codec, subjects
+from goal_contracts.client.flushing import flushed
 from goal_contracts.codec import CommandMessage
 from goal_contracts.queries import QUERIES, Answer, Query
 from goal_contracts.replies import Reply
@@ -75,7 +76,7 @@ class FakeSystem:
         connection = await nats.connect(self.url)
         await connection.subscribe(subjects.query(self.organisation, "*"), cb=self._answer)
         await connection.subscribe(subjects.command(self.organisation, "*", "*"), cb=self._take)
-        await connection.flush()
+        await flushed(connection)
         self._ready.set_result(connection)
 
     async def _answer(self, message: Msg) -> None:

@@ -6,6 +6,7 @@ import msgspec
 import nats
 import pytest
 from goal_contracts import codec, subjects
+from goal_contracts.client.flushing import flushed
 from goal_contracts.codec import CommandMessage
 from goal_contracts.commands import ActivateCycle
 from goal_contracts.queries import Position, QueryRefused, ViewPosition
@@ -37,7 +38,7 @@ async def respond(
             await message.respond(codec.encode(Accepted(command.id, position=7, events=1)))
 
     await connection.subscribe(subjects.command(organisation, "*", "*"), cb=take)
-    await connection.flush()
+    await flushed(connection)
     return arrived
 
 
@@ -109,7 +110,7 @@ async def test_a_refusal_is_an_answer(nats_url: str, nats_client: Connection) ->
         await message.respond(codec.encode(refused))
 
     await nats_client.subscribe(subjects.command("refused-test", "*", "*"), cb=refuse)
-    await nats_client.flush()
+    await flushed(nats_client)
     async with await Client.connect(nats_url) as client:
         assert await client.send("refused-test", "ana", MESSAGE) == refused
 
@@ -126,7 +127,7 @@ async def test_a_ledger_with_too_much_to_do_is_asked_again(
 
     asked: list[str] = []
     await nats_client.subscribe(subjects.command("busy-test", "*", "*"), cb=answer)
-    await nats_client.flush()
+    await flushed(nats_client)
     async with await Client.connect(nats_url) as client:
         assert await client.send("busy-test", "ana", MESSAGE) == replies[1]
         asked.clear()
@@ -153,7 +154,7 @@ async def test_questions_are_answered_and_refused(nats_url: str, nats_client: Co
 
     asked: list[bytes] = []
     await nats_client.subscribe(subjects.query(ORGANISATION, "Position"), cb=answer)
-    await nats_client.flush()
+    await flushed(nats_client)
     async with await Client.connect(nats_url) as client:
         assert await client.ask(ORGANISATION, Position()) == answers[0]
         assert await client.ask(ORGANISATION, Position()) == answers[1]

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import nats
 from goal_contracts import codec, commands, subjects
+from goal_contracts.client.flushing import flushed
 from goal_contracts.client.keys import identity
 from goal_contracts.commands import Command
 from goal_contracts.measures import Milestone
@@ -55,7 +56,7 @@ async def told_once(system: System) -> None:
     key = identity(system.data / "keys" / "local.nk")
     async with await nats.connect(system.url, **key) as hearer, await system.connect() as client:
         await hearer.subscribe(subjects.alert(ORGANISATION, "*"), cb=take)
-        await hearer.flush()
+        await flushed(hearer)
         await ask(client, *pursued(datetime.now(UTC).date()))
         for number in (1, 2):
             await ask(client, commands.CheckIn(f"kr-{number}", "c", confidence=0))

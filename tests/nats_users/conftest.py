@@ -10,6 +10,7 @@ import nats
 import nats.errors
 import pytest
 from goal_contracts import subjects
+from goal_contracts.client.flushing import flushed
 from goal_contracts.client.keys import inbox_prefix, public_key
 from goal_contracts.client.stream import JETSTREAM_API
 from nats.aio.client import Client
@@ -63,8 +64,7 @@ class Guest:
         return not is_refused
 
     async def _is_refused(self, words: str) -> bool:
-        await self.client.flush()
-        await self.client.flush()
+        await flushed(self.client)
         return any(words.lower() in each for each in self.refused)
 
 

@@ -7,6 +7,7 @@ import msgspec
 import nats.errors
 import pytest
 from goal_contracts import codec, subjects
+from goal_contracts.client.flushing import flushed
 from goal_contracts.client.keys import inbox_prefix, public_key
 from goal_contracts.commands import OpenOrganisation
 from goal_contracts.subjects import IMPORTED_API
@@ -162,7 +163,7 @@ async def test_no_reply_gets_into_the_log(place: Place) -> None:
             await message.respond(b"an answer")
 
         await ledger.client.subscribe(subjects.COMMANDS, cb=answer)
-        await ledger.client.flush()
+        await flushed(ledger.client)
         before = await last_position(ledger)
         for name, (may, _) in PUBLISHES.items():
             if name in {"ledger", "projections"}:
@@ -170,7 +171,7 @@ async def test_no_reply_gets_into_the_log(place: Place) -> None:
             async with place.guest(name) as guest:
                 for subject in may:
                     await guest.client.publish(subject, b"{}", reply=FORGED)
-                await guest.client.flush()
+                await flushed(guest.client)
         assert await last_position(ledger) == before
 
 
@@ -256,7 +257,7 @@ async def test_what_is_heard_live_is_in_the_log(place: Place) -> None:
             arrived.append(message)
 
         await guest.client.subscribe(subjects.event("acme", "*", "*", "*"), cb=take)
-        await guest.client.flush()
+        await flushed(guest.client)
         seen = "goals.ledger.acme.>"
         await create_consumer(
             rogue, "boss-1", seen, filter_subject=seen, deliver_subject=FAKE, ack_policy="none"
@@ -282,7 +283,7 @@ async def test_a_command_reaches_the_ledger_with_its_actor_and_the_reply_the_cli
             await message.respond(message.subject.encode())
 
         await ledger.client.subscribe(subjects.COMMANDS, cb=answer)
-        await ledger.client.flush()
+        await flushed(ledger.client)
         subject = subjects.command("acme", "u-17", "OpenOrganisation")
         message = codec.command_message(OpenOrganisation(name="Acme"), command_id="c-1")
         reply = await guest.client.request(subject, codec.encode(message), timeout=HEARD_WITHIN_S)

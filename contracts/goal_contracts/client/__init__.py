@@ -11,6 +11,7 @@ asking         one answer to each command and question, whatever happens on the 
 subscribing    events from a position or a date on, then live, without a gap or a double
 units          which unit an event is about
 stream         the pull loop below it
+flushing       when the server knows what was sent
 keys           who connects
 """
 

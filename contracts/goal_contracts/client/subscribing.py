@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 
 from goal_contracts import subjects
 from goal_contracts.client.asking import Client
+from goal_contracts.client.flushing import flushed
 from goal_contracts.client.stream import USUAL_PACE, Pace, Selection, read_stream
 from goal_contracts.fields import Kind
 from goal_contracts.heard import Heard
@@ -115,7 +116,7 @@ async def live(
         subjects.event(organisation_id, *select.tokens()), cb=take
     )
     try:
-        await client.connection.flush()
+        await flushed(client.connection)
         while True:
             message = await waiting.get()
             position = (message.headers or {}).get(SEQUENCE_HEADER)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from faststream.nats import JStream, NatsBroker, PullSub
 from goal_contracts import asyncapi, codec, subjects
+from goal_contracts.client.flushing import flushed
 from goal_contracts.client.stream import ApiAnswer, StreamInfo, api_request, stream_info
 from nats.aio.client import Client
 
@@ -140,7 +141,7 @@ async def test_a_running_ledger_hears_of_a_rewrite_of_its_mending_and_of_the_end
         try:
             # A subscription is in force once a later request has been answered.
             await eventually(lambda: log.client._subs)
-            await log.client.flush()
+            await flushed(log.client)
             await update_stream(log.client, settings, max_msgs=1_000)
             await eventually(lambda: heard == [{"max_msgs"}])
             await update_stream(log.client, settings)
@@ -175,14 +176,14 @@ async def test_the_live_tail_carries_what_was_stored_and_nothing_else(nats_url: 
         tail = await log.client.subscribe(
             subjects.EVENTS.removesuffix(">") + settings.organisations[0] + ".>"
         )
-        await log.client.flush()
+        await flushed(log.client)
         await log.append(events(log, 3), 0)
         for count in (1, 3):
             with pytest.raises(Conflict):
                 await log.append(events(log, count), 0)
         await log.append(events(log, 1, first=4), 3)
         live = [await tail.next_msg(timeout=5) for _ in range(4)]
-        await log.client.flush()
+        await flushed(log.client)
         assert tail.pending_msgs == 0
         assert [message.data for message in live] == [
             b"event 1",
