@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
@@ -189,7 +189,8 @@ class Writer:
         """
         queued_s = asyncio.get_running_loop().time() - stage.decided[0].waiting.taken_at
         begun = time.perf_counter()
-        appending = await self._append(stage)
+        outgoing, versions = self._outgoing(stage.staged)
+        appending = await self._append(stage, outgoing)
         self._answer(to_answer)
         stage.foresee()
         following = self._stage(after=stage)
@@ -206,17 +207,16 @@ class Writer:
         )
         self._retries = 0
         if following.decided:
-            self._settle(stage)
+            self._settle(stage, versions)
             following.stand_on_state()
             return following, stage.decided
         self._answer(stage.decided)
-        self._settle(stage)
+        self._settle(stage, versions)
         return self._stage(), ()
 
-    def _settle(self, stage: Stage) -> None:
+    def _settle(self, stage: Stage, versions: Mapping[Originator, int]) -> None:
         stage.settle()
-        for each in stage.staged:
-            self._count(each.recorded)
+        self._versions.update(versions)
         self.position = stage.last
 
     async def _decide_some(self, stage: Stage) -> None:
@@ -232,15 +232,15 @@ class Writer:
         else:
             await asyncio.sleep(0)
 
-    async def _append(self, stage: Stage) -> "Sent | Looked":
+    async def _append(self, stage: Stage, outgoing: Sequence[Outgoing]) -> "Sent | Looked":
         """Send it; without events, make sure that nobody else has appended."""
-        if not stage.staged:
+        if not outgoing:
             return await self._look(stage.position)
         return await self._log.send(
-            self._outgoing(stage.staged),
+            outgoing,
             stage.position,
             self._wake.set,
-            together=stage.holds_together or len(stage.staged) > self._in_turn_max,
+            together=stage.holds_together or len(outgoing) > self._in_turn_max,
         )
 
     async def _look(self, expected: int) -> "Looked":
@@ -338,14 +338,14 @@ class Writer:
         self._organisations[organisation_id] = evolve(
             self._organisations.get(organisation_id), recorded
         )
-        self._count(recorded)
+        originator = (organisation_id, recorded.kind, recorded.goal_id)
+        self._versions[originator] = self._versions.get(originator, 0) + 1
         self.position = recorded.position
 
-    def _count(self, recorded: Recorded) -> None:
-        originator = (recorded.organisation_id, recorded.kind, recorded.goal_id)
-        self._versions[originator] = self._versions.get(originator, 0) + 1
-
-    def _outgoing(self, staged: Sequence[Staged]) -> list[Outgoing]:
+    def _outgoing(
+        self, staged: Sequence[Staged]
+    ) -> tuple[list[Outgoing], Mapping[Originator, int]]:
+        """The events as they are sent, and the versions that their originators have then."""
         versions: dict[Originator, int] = {}
         outgoing = []
         for recorded, payload in staged:
@@ -353,7 +353,7 @@ class Writer:
             version = versions.get(originator, self._versions.get(originator, 0)) + 1
             versions[originator] = version
             outgoing.append(Outgoing(subjects.ledger(*originator, recorded.type), payload, version))
-        return outgoing
+        return outgoing, versions
 
 
 class Looked(Struct, frozen=True):

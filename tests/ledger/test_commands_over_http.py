@@ -178,9 +178,9 @@ async def test_where_no_answer_comes_in_time_the_outcome_is_unknown(
     held = asyncio.Event()
     append = writer.Writer._append
 
-    async def late(self: Any, stage: Any) -> Any:
+    async def late(self: Any, *group: Any) -> Any:
         await held.wait()
-        return await append(self, stage)
+        return await append(self, *group)
 
     unit = DefineUnit("team", "Team", "team")
     with monkeypatch.context() as stuck:

@@ -64,6 +64,7 @@ EXPECTED_LAST: Final = "Nats-Expected-Last-Sequence"
 BATCH_ID: Final = "Nats-Batch-Id"
 BATCH_SEQUENCE: Final = "Nats-Batch-Sequence"
 BATCH_COMMIT: Final = "Nats-Batch-Commit"
+_SAME: Final = f"{CONTENT_TYPE}: {codec.CONTENT_TYPE}\r\n"
 
 # The second comes from a replicated stream while another append is under way.
 WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
@@ -333,18 +334,14 @@ class Sent:
         batch_id = self.reply_to.rpartition(".")[2]
         try:
             for number, event in enumerate(events, start=1):
-                headers: dict[str, object] = {
-                    CONTENT_TYPE: codec.CONTENT_TYPE,
-                    VERSION: event.version,
-                }
+                headers = f"{_SAME}{VERSION}: {event.version}\r\n"
                 if number == 1:
-                    headers[EXPECTED_LAST] = self._last
+                    headers += f"{EXPECTED_LAST}: {self._last}\r\n"
                 is_last = number == len(events)
                 if len(events) > 1:
-                    headers[BATCH_ID] = batch_id
-                    headers[BATCH_SEQUENCE] = number
+                    headers += f"{BATCH_ID}: {batch_id}\r\n{BATCH_SEQUENCE}: {number}\r\n"
                     if is_last:  # without its last message, which commits it, it is nothing
-                        headers[BATCH_COMMIT] = 1
+                        headers += f"{BATCH_COMMIT}: 1\r\n"
                 reply_to = self.reply_to if is_last else ""
                 self._outbox.put(event.subject, event.payload, reply_to, headers)
         except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError) as error:

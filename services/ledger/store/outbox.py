@@ -51,9 +51,11 @@ class Outbox:
         subject: str,
         payload: bytes,
         reply_to: str = "",
-        headers: Mapping[str, object] | None = None,
+        headers: str = "",
     ) -> None:
         """One more message, as it is: nobody looks for spaces or newlines in subject and headers.
+
+        Each header is a line, `Name: value` and its end.
 
         Raises a nats.errors.Error if it cannot leave now: nothing is kept for a later connection.
         """
@@ -66,13 +68,12 @@ class Outbox:
             raise nats.errors.MaxPayloadError
         if not self._frames:
             asyncio.get_running_loop().call_soon(self.send)
-        if headers is None:
-            self._frames.append(pub_cmd(subject, reply_to, payload))
-        else:
-            lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if headers:
             self._frames.append(
-                hpub_cmd(subject, reply_to, f"NATS/1.0\r\n{lines}\r\n".encode(), payload)
+                hpub_cmd(subject, reply_to, f"NATS/1.0\r\n{headers}\r\n".encode(), payload)
             )
+        else:
+            self._frames.append(pub_cmd(subject, reply_to, payload))
 
     def send(self) -> None:
         """What was put in leaves now, behind what nats-py itself has still to send."""

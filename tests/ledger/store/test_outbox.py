@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import nats.errors
 import pytest
+from goal_contracts.client.flushing import flushed
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -47,7 +48,7 @@ async def heard(nats_url: str) -> AsyncIterator[Heard]:
     heard = Heard()
     client = await connect(nats_url)
     await client.subscribe(SUBJECT, cb=heard.hear)
-    await client.flush()
+    await flushed(client)
     yield heard
     await client.close()
 
@@ -98,7 +99,7 @@ async def test_headers_and_reply_subject_arrive_as_nats_py_reads_them(
     client: Client, heard: Heard
 ) -> None:
     outbox = Outbox(client)
-    outbox.put(SUBJECT, b"", "answer.here", {"Goal-Version": 17, "Other": "x y"})
+    outbox.put(SUBJECT, b"", "answer.here", "Goal-Version: 17\r\nOther: x y\r\n")
     outbox.put(SUBJECT, "größer".encode())
     outbox.send()
     await eventually(lambda: len(heard.messages) == 2)
@@ -131,7 +132,7 @@ async def test_what_has_not_left_when_the_connection_breaks_never_leaves(
     heard = Heard()
     client = await connect(own_nats_server.url)
     await client.subscribe(SUBJECT, cb=heard.hear)
-    await client.flush()
+    await flushed(client)
     assert own_nats_server.pid is not None
     os.kill(own_nats_server.pid, signal.SIGSTOP)
     outbox = Outbox(client)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
 
 import nats
 import nats.errors
@@ -21,7 +20,7 @@ def lose(monkeypatch: pytest.MonkeyPatch, log: GoalLog, *, request_too: bool) ->
     """The next append's acknowledgement is lost on its way, or the append itself."""
     put = log.outbox.put
 
-    def lost(subject: str, payload: bytes, reply_to: str, headers: Mapping[str, object]) -> None:
+    def lost(subject: str, payload: bytes, reply_to: str, headers: str) -> None:
         if not request_too:
             put(subject, payload, reply_to and "nobody", headers)
         if reply_to:  # it was the last, and nobody answers
