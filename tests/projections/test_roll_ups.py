@@ -96,7 +96,7 @@ def test_the_scores_are_those_a_closing_would_record(store: ViewStore) -> None:
     ):
         log.add(event)
     tally = lines(asked(store, log, RollUps()))["q3", None][1]
-    assert (tally.aspirational_score, tally.committed_met) == (HALF, 0)
+    assert (tally.aspirational_score, tally.committed_met) == (HALF, Decimal(0))
     assert {each.health: each.objectives for each in tally.healths if each.objectives} == {
         "partial": 1,
         "missed": 1,
