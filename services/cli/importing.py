@@ -7,9 +7,10 @@ its first answer, and goes on where it stopped. Only the start is asked under a 
 learn whether the import is finished. The import's id follows from the digest of what is imported:
 other input is another import.
 
-Each command waits for the answer to the one before. Only of bulk commands that say what somebody
-made known at one moment about different readings several are under way: to them it would make no
-difference if one had to be asked again and came after the next.
+Each command waits for the answer to the one before. Only of what somebody made known at one moment
+several are under way: bulk commands about different readings, and definitions of indicators that
+are not computed from others. To them it would make no difference if one had to be asked again and
+came after the next.
 """
 
 import asyncio
@@ -25,12 +26,14 @@ from goal_contracts.codec import CommandMessage, command_message
 from goal_contracts.commands import (
     Command,
     CorrectReadings,
+    DefineKpi,
     FinishHistoryImport,
     OpenOrganisation,
     RecordCheckIns,
     RecordReadings,
     StartHistoryImport,
 )
+from goal_contracts.events import KpiDefinition
 from goal_contracts.replies import Accepted, Reason, Refused, Reply
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -48,8 +51,10 @@ INTERRUPTING: Final = frozenset(
     }
 )
 """Refusals that say nothing about the fact: the import is interrupted, and nothing is left out."""
-UNDER_WAY_MAX: Final = 8
-"""So many bulk commands, and the ledger decides some while others are being written."""
+BULKS_UNDER_WAY_MAX: Final = 8
+"""So many, and the ledger decides some while others are being written."""
+DEFINITIONS_UNDER_WAY_MAX: Final = 256
+"""So many, and the ledger writes them in a few groups."""
 FRAME: Final = 3
 """The commands around the facts: the opening, the start and the finish."""
 
@@ -162,9 +167,8 @@ async def _answers(
     under_way: deque[tuple[Fact, CommandMessage, asyncio.Task[Reply]]] = deque()
     try:
         for fact, message in commands:
-            while under_way and (
-                len(under_way) >= UNDER_WAY_MAX or not _is_beside(under_way[-1][0], fact)
-            ):
+            most = _under_way_max(fact.command)
+            while under_way and (len(under_way) >= most or not _is_beside(under_way[-1][0], fact)):
                 yield await _first(under_way)
             sending = sender.send(history.organisation_id, fact.actor, message)
             under_way.append((fact, message, asyncio.create_task(sending)))
@@ -185,12 +189,21 @@ async def _first(
     return fact, message, reply
 
 
+def _under_way_max(command: Command) -> int:
+    """How many commands of its kind, with it, may be under way."""
+    match command:
+        case RecordReadings() | CorrectReadings():
+            return BULKS_UNDER_WAY_MAX
+        case DefineKpi(definition=KpiDefinition(formula=None)):
+            return DEFINITIONS_UNDER_WAY_MAX
+        case _:
+            return 1
+
+
 def _is_beside(before: Fact, fact: Fact) -> bool:
-    """Whether it makes no difference which of them comes first."""
-    return (
-        isinstance(fact.command, RecordReadings | CorrectReadings)
-        and type(before.command) is type(fact.command)
-        and (before.actor, before.known_at, before.group) == (fact.actor, fact.known_at, fact.group)
+    """Whether it makes no difference which of them comes first; their kind allows it."""
+    return type(before.command) is type(fact.command) and (
+        (before.actor, before.known_at, before.group) == (fact.actor, fact.known_at, fact.group)
     )
 
 

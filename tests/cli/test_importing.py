@@ -17,7 +17,7 @@ from goal_contracts.commands import (
     RecordReading,
     RecordReadings,
 )
-from goal_contracts.events import KpiDefinition, KpiReadingRecorded
+from goal_contracts.events import KpiDefinition, KpiReadingRecorded, Sum
 from goal_contracts.fields import ID
 from goal_contracts.replies import Reason, Refused, Reply
 from msgspec.structs import replace
@@ -203,9 +203,12 @@ class Slow(InProcessLedger):
         super().__init__(lives)
         self.under_way: list[str] = []
         self.most: dict[str, int] = {}
+        self.together: list[int] = []
+        """How many were under way, with it, when each command was taken."""
 
     async def send(self, organisation_id: str, actor: str, message: CommandMessage) -> Reply:
         self.under_way.append(message.type)
+        self.together.append(len(self.under_way))
         self.most[message.type] = max(self.most.get(message.type, 0), len(self.under_way))
         try:
             reply = self.answer(organisation_id, actor, message)
@@ -217,10 +220,10 @@ class Slow(InProcessLedger):
 
 async def test_only_readings_of_one_moment_are_under_way_together() -> None:
     ledger, one_by_one = Slow(), InProcessLedger()
-    imported = many_bulks(3 * importing.UNDER_WAY_MAX)
+    imported = many_bulks(3 * importing.BULKS_UNDER_WAY_MAX)
     assert await importing.send(ledger, imported) == await importing.send(one_by_one, imported)
     most = dict(ledger.most)
-    assert most.pop("RecordReadings") == importing.UNDER_WAY_MAX
+    assert most.pop("RecordReadings") == importing.BULKS_UNDER_WAY_MAX
     assert set(most.values()) == {1}
     assert [message.id for _, message in ledger.asked if message.type == "RecordReadings"] == [
         message.id for _, message in one_by_one.asked if message.type == "RecordReadings"
@@ -251,9 +254,36 @@ async def test_another_moment_or_another_matter_waits_for_what_is_under_way() ->
     assert set(ledger.most.values()) == {1}
 
 
+def defining(*definitions: KpiDefinition) -> History:
+    facts = [Fact("ana", DefineUnit("shop", "Shop", "company"), FIRST, ("orders.csv:1",))]
+    facts += [
+        Fact("ana", DefineKpi(f"kpi-{number}", "shop", "ana", each), FIRST, ("orders.csv:1",))
+        for number, each in enumerate(definitions)
+    ]
+    return replace(history(), facts=facts)
+
+
+async def test_definitions_of_one_moment_are_under_way_together() -> None:
+    ledger, one_by_one = Slow(), InProcessLedger()
+    imported = defining(*[ORDERS] * (importing.DEFINITIONS_UNDER_WAY_MAX + 20))
+    assert await importing.send(ledger, imported) == await importing.send(one_by_one, imported)
+    most = dict(ledger.most)
+    assert most.pop("DefineKpi") == importing.DEFINITIONS_UNDER_WAY_MAX
+    assert set(most.values()) == {1}
+    assert ledger.story() == one_by_one.story()
+
+
+async def test_what_is_computed_is_defined_after_what_it_is_computed_from() -> None:
+    ledger = Slow()
+    computed = replace(ORDERS, formula=Sum(("kpi-0", "kpi-1")))
+    outcome = await importing.send(ledger, defining(ORDERS, ORDERS, computed, ORDERS))
+    assert outcome.refused == []
+    assert ledger.together == [1, 1, 1, 1, 2, 1, 2, 1]
+
+
 @pytest.mark.parametrize("lives", range(4, 14))
 async def test_an_import_with_many_under_way_goes_on_after_an_interruption(lives: int) -> None:
-    imported = many_bulks(importing.UNDER_WAY_MAX)
+    imported = many_bulks(importing.BULKS_UNDER_WAY_MAX)
     undisturbed = InProcessLedger()
     expected = await importing.send(undisturbed, imported)
     ledger = Slow(lives)
