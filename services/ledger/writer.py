@@ -11,7 +11,7 @@ is dropped, the log is read, and the same commands are decided again.
 import asyncio
 import contextlib
 import time
-from collections import ChainMap, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
@@ -32,7 +32,6 @@ from services.ledger.metrics import Metrics
 from services.ledger.request import Request, SendReply, Waiting
 from services.ledger.stage import Decided, Stage, Staged
 from services.ledger.store.log import (
-    Ahead,
     AppendFailed,
     Conflict,
     GoalLog,
@@ -49,8 +48,6 @@ DECIDED_AT_ONCE_MAX: Final = 16
 IN_TURN_MAX: Final = 5
 """So many events, each a command of its own, are appended one after the other: that is one fsync
 each, where a batch of any size is five on a single server."""
-AHEAD_MIN: Final = 200
-"""So many events of a group are worth a write of their own before it may be committed."""
 CONFLICT_RETRIES_MAX: Final = 50
 FAULT_RETRIES_MAX: Final = 50
 FAULT_PAUSE_FIRST_S: Final = 0.05
@@ -161,11 +158,12 @@ class Writer:
 
     async def run(self) -> None:
         """Decide and append, group after group, until cancelled."""
-        group, before = self._group(), None
+        stage = self._stage()
+        to_answer: Sequence[Decided] = ()
         while True:
-            while not group.stage.decided:
-                await self._decide_some(group.stage)
-            group, before = await self._commit(group, before)
+            while not stage.decided:
+                await self._decide_some(stage)
+            stage, to_answer = await self._commit(stage, to_answer)
 
     def facts_due(self, now: datetime) -> Iterator[tuple[str, str, Command]]:
         """What time alone has made true: organisation, command id and command of each fact."""
@@ -178,54 +176,48 @@ class Writer:
         async with asyncio.timeout(timeout_s):
             await self._nothing_open.wait()
 
-    def _group(self, after: "_Group | None" = None) -> "_Group":
-        last = self.position if after is None else after.stage.last
-        below = None if after is None else after.stage
-        stage = Stage(self._organisations, last, self._new_event_ids, below)
-        return _Group(
-            stage, ChainMap({}, {} if after is None else after.new_versions, self._versions)
-        )
+    def _stage(self, after: Stage | None = None) -> Stage:
+        last = self.position if after is None else after.last
+        return Stage(self._organisations, last, self._new_event_ids, after)
 
     async def _commit(
-        self, group: "_Group", before: "_Group | None"
-    ) -> "tuple[_Group, _Group | None]":
-        """Append a group; meanwhile answer and settle the one before, and decide the next.
+        self, stage: Stage, to_answer: Sequence[Decided]
+    ) -> tuple[Stage, Sequence[Decided]]:
+        """Append a group; meanwhile answer the one before, and decide the next.
 
-        That next one is returned, and this one if it is to be settled once the next is on its way.
+        That next one is returned, and what is still to be answered once it is on its way.
         """
-        stage = group.stage
         queued_s = asyncio.get_running_loop().time() - stage.decided[0].waiting.taken_at
         begun = time.perf_counter()
-        appending = await self._append(group)
-        if before is not None:
-            self._answer(before.stage.decided)
-            self._settle(before)
-            stage.stand_on_state()
+        outgoing, versions = self._outgoing(stage.staged)
+        appending = await self._append(stage, outgoing)
+        self._answer(to_answer)
         stage.foresee()
-        following = self._group(after=group)
+        following = self._stage(after=stage)
         while not appending.is_done:
-            await self._send_ahead(following)
-            await self._decide_some(following.stage)
+            await self._decide_some(following)
         try:
             appending.result()
         except AppendFailed as error:
-            await self._start_over([*stage.decided, *following.stage.decided], error)
-            return self._group(), None
+            await self._start_over([*stage.decided, *following.decided], error)
+            return self._stage(), ()
         took_s = time.perf_counter() - begun
         self.metrics.committed(
             len(stage.decided), len(stage.staged), queued_s=queued_s, took_s=took_s
         )
         self._retries = 0
-        if following.stage.decided:
-            return following, group
+        if following.decided:
+            self._settle(stage, versions)
+            following.stand_on_state()
+            return following, stage.decided
         self._answer(stage.decided)
-        self._settle(group)
-        return self._group(), None
+        self._settle(stage, versions)
+        return self._stage(), ()
 
-    def _settle(self, group: "_Group") -> None:
-        group.stage.settle()
-        self._versions.update(group.new_versions)
-        self.position = group.stage.last
+    def _settle(self, stage: Stage, versions: Mapping[Originator, int]) -> None:
+        stage.settle()
+        self._versions.update(versions)
+        self.position = stage.last
 
     async def _decide_some(self, stage: Stage) -> None:
         """Decide what waits, a little at a time; without anything to decide, wait for it."""
@@ -240,35 +232,16 @@ class Writer:
         else:
             await asyncio.sleep(0)
 
-    async def _append(self, group: "_Group") -> "Sent | Looked":
+    async def _append(self, stage: Stage, outgoing: Sequence[Outgoing]) -> "Sent | Looked":
         """Send it; without events, make sure that nobody else has appended."""
-        position = group.stage.position
-        if not group.stage.staged:
-            return await self._look(position)
+        if not outgoing:
+            return await self._look(stage.position)
         return await self._log.send(
-            group.outgoing(),
-            position,
+            outgoing,
+            stage.position,
             self._wake.set,
-            together=self._is_batch(group.stage),
-            ahead=group.ahead,
+            together=stage.holds_together or len(outgoing) > self._in_turn_max,
         )
-
-    async def _send_ahead(self, group: "_Group") -> None:
-        """Send most of a large group while the one before is being stored; its end waits for that.
-
-        If that fails its end is never sent, and so nothing of it is stored.
-        """
-        sent = 0 if group.ahead is None else group.ahead.count
-        if len(group.stage.staged) - sent < AHEAD_MIN or not self._is_batch(group.stage):
-            return
-        ahead, group.ahead = group.ahead, None
-        with contextlib.suppress(nats.errors.Error):  # then all of it is sent in its turn
-            ahead = ahead or await self._log.ahead(group.stage.position)
-            ahead.send(group.outgoing())
-            group.ahead = ahead
-
-    def _is_batch(self, stage: Stage) -> bool:
-        return stage.holds_together or len(stage.staged) > self._in_turn_max
 
     async def _look(self, expected: int) -> "Looked":
         try:
@@ -369,30 +342,18 @@ class Writer:
         self._versions[originator] = self._versions.get(originator, 0) + 1
         self.position = recorded.position
 
-
-class _Group:
-    """A stage on its way to the log, and the versions of goals once its events are there."""
-
-    def __init__(self, stage: Stage, versions: ChainMap[Originator, int]) -> None:
-        self.stage = stage
-        self.ahead: Ahead | None = None
-        self._versions = versions
-        self._outgoing: list[Outgoing] = []
-
-    @property
-    def new_versions(self) -> Mapping[Originator, int]:
-        """Of the goals that it is about; all of them once it is sent."""
-        return self._versions.maps[0]
-
-    def outgoing(self) -> Sequence[Outgoing]:
-        """Its events so far, as they are sent."""
-        versions = self._versions
-        for recorded, payload in self.stage.staged[len(self._outgoing) :]:
+    def _outgoing(
+        self, staged: Sequence[Staged]
+    ) -> tuple[list[Outgoing], Mapping[Originator, int]]:
+        """The events as they are sent, and the versions that their originators have then."""
+        versions: dict[Originator, int] = {}
+        outgoing = []
+        for recorded, payload in staged:
             originator = (recorded.organisation_id, recorded.kind, recorded.goal_id)
-            version = versions[originator] = versions.get(originator, 0) + 1
-            subject = subjects.ledger(*originator, recorded.type)
-            self._outgoing.append(Outgoing(subject, payload, version))
-        return self._outgoing
+            version = versions.get(originator, self._versions.get(originator, 0)) + 1
+            versions[originator] = version
+            outgoing.append(Outgoing(subjects.ledger(*originator, recorded.type), payload, version))
+        return outgoing, versions
 
 
 class Looked(Struct, frozen=True):
