@@ -34,7 +34,14 @@ from goal_contracts.queries import (
 from msgspec import Struct
 from msgspec.structs import replace
 
-from services.projections.view_store.reader import EVER, Alignment, Goal, Reader, Span
+from services.projections.view_store.reader import (
+    EVER,
+    POSITION_MAX,
+    Alignment,
+    Goal,
+    Reader,
+    Span,
+)
 from services.projections.views import advised, standing
 from services.projections.views.course import Course, course_of
 from services.projections.views.current import (
@@ -46,7 +53,6 @@ from services.projections.views.current import (
 from services.projections.views.days import end_of_day, local_day, start_of_day
 from services.projections.views.rows import CheckInRow, ReadingRow
 
-POSITION_MAX: Final = 2**63 - 1
 DAY_LENGTH: Final = len("2022-01-31")
 MISSED_MAX: Final = 100
 """Of a KPI's missed periods, at most so many are named."""

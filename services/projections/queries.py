@@ -65,7 +65,6 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from services.projections import blame, by_week, digest
 from services.projections.alerts import Scope, alerts_of
 from services.projections.as_of import (
-    POSITION_MAX,
     NoSuchMoment,
     Picture,
     Vantage,
@@ -85,10 +84,12 @@ from services.projections.view_store import schema
 from services.projections.view_store.change_reader import of_event_seen
 from services.projections.view_store.reader import (
     FIRST,
+    POSITION_MAX,
     Connecting,
     Goal,
     Home,
     Key,
+    Memory,
     Reader,
     of_units,
     reading,
@@ -171,6 +172,7 @@ class Questions:
         self.engine = engine
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
         self._waiting = 0
+        self._memory = Memory()
 
     def close(self) -> None:
         """After the last question was answered."""
@@ -219,7 +221,7 @@ class Questions:
 
         def look() -> EventsAfter:
             position = self._feed.position
-            with reading(self.engine) as reader:
+            with reading(self.engine, self._memory, position) as reader:
                 asked = _Asked(reader, organisation_id, NO_TIME, position)
                 return asked.events_after(after, kind, unit_id, cycle_id, limit)
 
@@ -241,8 +243,9 @@ class Questions:
 
     def in_full(self, organisation_id: str, query: Query, expected: type[A], now: datetime) -> A:
         """The whole answer as one page, for who is in this process; raises CannotAnswer."""
-        with reading(self.engine) as reader:
-            asked = _Asked(reader, organisation_id, now, self._feed.position)
+        position = self._feed.position
+        with reading(self.engine, self._memory, position) as reader:
+            asked = _Asked(reader, organisation_id, now, position)
             answer = asked.answer(query, WHOLE)
         if not isinstance(answer, expected):
             raise TypeError(f"{type(query).__name__} was answered by {type(answer).__name__}")
@@ -270,7 +273,7 @@ class Questions:
         limit = 1 if isinstance(query, Position) else query.limit
         # Before the connection: views that take over in between reflect at least as much.
         position = self._feed.position
-        with reading(self.engine) as reader:
+        with reading(self.engine, self._memory, position) as reader:
             asked = _Asked(reader, organisation_id, now, position)
             # First: what comes meanwhile may change the answer.
             is_final = not self._feed.is_outdated and asked.is_final(query)
@@ -374,8 +377,7 @@ class _Asked:
             return False
         if isinstance(moment, int):
             return moment <= self._position
-        last = self._reader.last_position(self._organisation_id, POSITION_MAX)
-        return last is not None and moment < last[1]
+        return self._reader.knows_of_later(self._organisation_id, moment)
 
     # ------------------------------------------------------------------ as of
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, starmap
 from typing import Any, Final, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 from goal_contracts import events
 from goal_contracts.queries import ObjectiveCard
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Engine,
     FromClause,
     Select,
     Table,
@@ -35,8 +37,9 @@ from sqlalchemy import (
 )
 from sqlalchemy import tuple_ as row_of
 
-from services.projections.view_store import schema
+from services.projections.view_store import kept, schema
 from services.projections.view_store.change_reader import ChangeReader
+from services.projections.view_store.kept import Kept, Version, Versions
 from services.projections.view_store.statements import (
     IsListed,
     ListStatement,
@@ -56,6 +59,8 @@ AT_A_TIME: Final = 500
 FIRST: Final = ("", "", "")
 EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KEY: Final = (schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.goal_id)
+_VERSION_KEY: Final = (schema.goal.c.kind, *_KEY)
+POSITION_MAX: Final = 2**63 - 1
 
 
 Key = tuple[str, str, str]
@@ -120,13 +125,30 @@ class Connecting(Protocol):
     def connect(self) -> AbstractContextManager[Connection]: ...
 
 
+class Memory:
+    """What is kept from one question to the next, for each database of views."""
+
+    def __init__(self) -> None:
+        self._kept: WeakKeyDictionary[Engine, Kept] = WeakKeyDictionary()
+
+    def of(self, engine: Engine) -> Kept:
+        """That of a database."""
+        return self._kept.setdefault(engine, Kept())
+
+
 @contextmanager
-def reading(engine: Connecting) -> Iterator["Reader"]:
-    """A reader on one connection; StoreUnavailable if the database cannot be read."""
+def reading(
+    engine: Connecting, memory: Memory | None = None, position: int = 0
+) -> Iterator["Reader"]:
+    """A reader on one connection; StoreUnavailable if the database cannot be read.
+
+    `position` is one up to which the views are known to reflect the log.
+    """
     with unless_lost(), engine.connect() as connection:
         if connection.dialect.name == "postgresql":  # which would begin a transaction, and end it
             connection.execution_options(isolation_level="AUTOCOMMIT")
-        yield Reader(connection)
+        kept = Kept() if memory is None else memory.of(connection.engine)
+        yield Reader(connection, kept, position)
 
 
 class Reader:
@@ -135,8 +157,10 @@ class Reader:
     For one question about one organisation: what it has looked up it remembers.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, kept: Kept, position: int) -> None:
         self._connection = connection
+        self._kept = kept
+        self._position = position
         self.changes = ChangeReader(connection)
         self._stood: dict[tuple[str, int], dict[str, Goal | None]] = defaultdict(dict)
         """By kind and structure, then by id; None, it was not there."""
@@ -160,6 +184,33 @@ class Reader:
             self._connection, organisation_id=organisation_id, at_most=at_most
         )
         return (rows[0][0], rows[0][1]) if rows else None
+
+    def knows_of_later(self, organisation_id: str, at: datetime) -> bool:
+        """Whether the organisation knows something of after a moment."""
+
+        def latest() -> datetime | None:
+            last = self.last_position(organisation_id, POSITION_MAX)
+            return None if last is None else last[1]
+
+        return self._kept.knows_of_later(organisation_id, at, latest)
+
+    def _versions(self, organisation_id: str, kind: str, structure: int) -> Versions | None:
+        """What is kept of things of that kind; None, where it may not reach as far."""
+        if kind not in kept.KINDS or self._position == 0:
+            return None
+        if structure == POSITION_MAX:
+            structure = self._position
+        if structure > self._position:
+            return None
+
+        def behind(position: int) -> list[Version]:
+            rows = _VERSIONS.rows(self._connection, organisation_id=organisation_id, after=position)
+            return [
+                Version(kind, (cycle_id, objective_id, goal_id), at, current.decode(kind, state))
+                for kind, cycle_id, objective_id, goal_id, at, state in rows
+            ]
+
+        return self._kept.versions(organisation_id, structure, self._position, behind)
 
     def position_known_at(self, organisation_id: str, known_at: datetime) -> int:
         """The greatest position whose running maximum of `known_at` is not after a date."""
@@ -196,6 +247,13 @@ class Reader:
                 statement = statement.where(row_of(*_KEY) > row_of(*after))
             yield from self._found(kind, statement)
             return
+        if (versions := self._versions(organisation_id, kind, structure)) is not None:
+            yield from (
+                Goal(*key, state)
+                for key, state in versions.all_stood(kind, structure)
+                if key > after
+            )
+            return
         more = True
         while more:
             rows = _GOALS.rows(
@@ -218,6 +276,9 @@ class Reader:
     ) -> list[Goal]:
         """Some things of a kind as they stood, in order."""
         known, wanted = self._stood[kind, structure], set(goal_ids)
+        if (versions := self._versions(organisation_id, kind, structure)) is not None:
+            stood = (versions.stood(kind, goal_id, structure) for goal_id in wanted)
+            return sorted((Goal(*key, state) for key, state in filter(None, stood)), key=_key)
         if missing := wanted - known.keys():
             # Sorted below: asked for the order, the database would walk through everything for it.
             rows = _GOALS_BY_ID.rows(
@@ -833,6 +894,16 @@ _POSITION_KNOWN_AT: Final = Statement(
     )
     .order_by(schema.event.c.known_at_max.desc(), schema.event.c.position.desc())
     .limit(_ONE)
+)
+_VERSIONS: Final = Statement(
+    select(*_VERSION_KEY, schema.goal_version.c.position, schema.goal_version.c.state)
+    .select_from(schema.goal)
+    .join(schema.goal_version, and_(*_of_goal(schema.goal_version.c)))
+    .where(
+        schema.goal.c.organisation_id == _ORGANISATION,
+        schema.goal.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted(kept.KINDS)]),
+        schema.goal_version.c.position > bindparam("after"),
+    )
 )
 _HOME_OF: Final = Statement(
     select(schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.position).where(

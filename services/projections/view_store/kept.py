@@ -1,0 +1,129 @@
+"""What many goals have in common, kept decoded: organisations, their units and their cycles.
+
+No version of them ever changes, and nearly every question needs some. So all of an organisation's
+are read once, and afterwards only those that came since; a question about a moment behind what is
+known here looks into the database for them no more. They take half a KiB each.
+"""
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from services.projections.views.current import State
+
+KINDS: Final = frozenset({"organisation", "unit", "cycle"})
+VERSIONS_MAX: Final = 50_000
+"""So many are kept at most: some 25 MiB. Whoever was asked about longest ago goes first."""
+
+Key = tuple[str, str, str]
+"""Cycle, objective and id: the order in which things are told."""
+
+
+class Version(NamedTuple):
+    """A thing after the event at a position."""
+
+    kind: str
+    key: Key
+    position: int
+    state: State
+
+
+class Versions:
+    """All versions of an organisation's things up to a position."""
+
+    def __init__(self, upto: int, versions: Collection[Version] = ()) -> None:
+        self.upto = upto
+        self.count = len(versions)
+        self._of: dict[str, dict[str, tuple[Key, list[int], list[State]]]] = defaultdict(dict)
+        for kind, key, position, state in sorted(versions, key=_place):
+            _, positions, states = self._of[kind].setdefault(key[2], (key, [], []))
+            positions.append(position)
+            states.append(state)
+
+    def with_more(self, upto: int, more: Collection[Version]) -> "Versions":
+        """The same up to a later position."""
+        if not more:
+            later = Versions(upto)
+            later._of, later.count = self._of, self.count
+            return later
+        # What had come behind the position before was there already, and comes again.
+        known = {_place(each): each for each in (*self._all(), *more)}
+        return Versions(upto, known.values())
+
+    def stood(self, kind: str, goal_id: str, position: int) -> tuple[Key, State] | None:
+        """A thing at a position; None, if it was not there yet."""
+        found = self._of[kind].get(goal_id)
+        if found is None:
+            return None
+        key, positions, states = found
+        before = bisect_right(positions, position)
+        return (key, states[before - 1]) if before else None
+
+    def all_stood(self, kind: str, position: int) -> Iterator[tuple[Key, State]]:
+        """All things of a kind at a position, in order."""
+        for goal_id in self._of[kind]:
+            if (found := self.stood(kind, goal_id, position)) is not None:
+                yield found
+
+    def _all(self) -> Iterator[Version]:
+        for kind, things in self._of.items():
+            for key, positions, states in things.values():
+                for position, state in zip(positions, states, strict=True):
+                    yield Version(kind, key, position, state)
+
+
+class Kept:
+    """Of one database of views; for several threads."""
+
+    def __init__(self) -> None:
+        self._versions: OrderedDict[str, Versions] = OrderedDict()
+        self._known_at: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+
+    def versions(
+        self,
+        organisation_id: str,
+        wanted: int,
+        position: int,
+        read: Callable[[int], list[Version]],
+    ) -> Versions:
+        """All up to a wanted position at least.
+
+        `read` gives those behind a position, up to `position` or further.
+        """
+        with self._lock:
+            known = self._versions.get(organisation_id)
+            if known is not None:
+                self._versions.move_to_end(organisation_id)
+        known = known or Versions(0)
+        if known.upto >= wanted:
+            return known
+        known = known.with_more(position, read(known.upto))
+        with self._lock:
+            self._versions[organisation_id] = known
+            self._versions.move_to_end(organisation_id)
+            count = sum(each.count for each in self._versions.values())
+            while count > VERSIONS_MAX:
+                _, gone = self._versions.popitem(last=False)
+                count -= gone.count
+        return known
+
+    def knows_of_later(
+        self, organisation_id: str, at: datetime, read: Callable[[], datetime | None]
+    ) -> bool:
+        """Whether an organisation knows something of after a moment; `read` gives the latest."""
+        known_at = self._known_at.get(organisation_id)
+        if known_at is not None and at < known_at:
+            return True
+        known_at = read()
+        if known_at is None:
+            return False
+        self._known_at[organisation_id] = known_at
+        return at < known_at
+
+
+def _place(version: Version) -> tuple[str, Key, int]:
+    return version.kind, version.key, version.position
