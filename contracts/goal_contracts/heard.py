@@ -1,12 +1,12 @@
 """An event as a subscriber hears it."""
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from goal_contracts import codec
 from goal_contracts.codec import Recorded
 
 
-class Heard(NamedTuple):
+class Heard(Struct, frozen=True, gc=False):
     """An event as it is stored. Looking at its position and subject costs nothing."""
 
     position: int

@@ -20,7 +20,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import nats.errors
@@ -45,7 +45,7 @@ REPLY_COUNT: Final = 6
 REPLY_TIME_NS: Final = 7
 
 
-class StoredMessage(NamedTuple):
+class StoredMessage(msgspec.Struct, frozen=True, gc=False):
     """One message as the stream holds it; its time is the integer the server stored."""
 
     position: int
