@@ -78,7 +78,7 @@ from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Si
 from services.projections.feed import Feed
 from services.projections.insights import Outlook
 from services.projections.report import parts_of, told
-from services.projections.roll_ups import roll_ups_of
+from services.projections.roll_ups import roll_ups_of, settled
 from services.projections.succession import Views
 from services.projections.view_store import schema
 from services.projections.view_store.change_reader import of_event_seen
@@ -871,10 +871,7 @@ class _Asked:
         for cycle in self._goals("cycle", named, seen, FIRST):
             if cycle.goal_id < first:
                 continue
-            objectives = list(
-                self._goals("objective", {**named, "cycle": cycle.goal_id}, seen, FIRST)
-            )
-            found = roll_ups_of(picture, cycle.goal_id, objectives, units, only)
+            found = self._rolled_up(cycle, named, seen, picture, units, only)
             rest = found[start if cycle.goal_id == first else 0 :]
             room = limit - len(told)
             if room < len(rest):
@@ -896,6 +893,30 @@ class _Asked:
             roll_ups=tuple(told),
             cursor=cursor,
         )
+
+    def _rolled_up(
+        self,
+        cycle: Goal,
+        named: dict[str, str],
+        seen: Vantage,
+        picture: Picture,
+        units: list[Goal],
+        only: frozenset[str] | None,
+    ) -> list[RollUp]:
+        """A cycle's roll-ups; those of all units in one that is closed are kept."""
+        key = None
+        if only is None and isinstance(cycle.state, CycleState):
+            organisation = self._organisation_seen(seen)
+            course = course_of(cycle.state, organisation.policy, organisation.zone)
+            key = settled(self._reader, self._organisation_id, cycle, course, units, seen)
+        found = None if key is None else self._reader.kept.roll_ups.get(key)
+        if found is None:
+            filters = {**named, "cycle": cycle.goal_id}
+            objectives = list(self._goals("objective", filters, seen, FIRST))
+            found = roll_ups_of(picture, cycle.goal_id, objectives, units, only)
+            if key is not None:
+                self._reader.kept.roll_ups.put(key, found)
+        return found
 
     def _looked_at(self, query: Alerts | Insights) -> tuple[Vantage, int, Scope]:
         """From where, from which place in the answer on, and what."""

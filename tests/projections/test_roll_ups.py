@@ -1,7 +1,8 @@
 """How the goals of each unit stand in a cycle: counted, averaged, with those of the units below."""
 
 from decimal import Decimal
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from goal_contracts import events
@@ -10,11 +11,13 @@ from goal_contracts.policy import Policy
 from goal_contracts.queries import HealthCount, RolledUp, RollUps, Tally
 from msgspec.structs import replace
 
+from services.projections import queries
 from services.projections.queries import CannotAnswer
+from services.projections.roll_ups import roll_ups_of
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
 from tests.projections.company import at, checked_in
-from tests.projections.log import Asker, Log, fill
+from tests.projections.log import Asker, Log, fill, rows_of, view_store
 
 HALF: Final = Decimal("0.5")
 NOW: Final = at(7, 5)
@@ -132,3 +135,79 @@ def test_pages_follow_on_one_another(store: ViewStore, limit: int) -> None:
     assert [line for page in pages for line in page.roll_ups] == list(whole.roll_ups)
     assert all(len(page.roll_ups) <= limit for page in pages)
     assert {card.cycle_id for page in pages for card in page.cycles} == {"q3", "q4"}
+
+
+def closed() -> Log:
+    """The quarter over, and one of its key results fed by a KPI."""
+    log = quarter()
+    july = "2025-07-01/2025-07-31"
+    for event in (
+        company.KPI,
+        replace(company.KR, key_result_id="linked", objective_id="speed", measure=company.LINKED),
+        company.reading(july, "99"),
+        events.CycleGradingStarted("q3"),
+        events.ObjectiveGraded("uptime", outcome="partial", score=HALF),
+        events.ObjectiveGraded("speed", outcome="missed", score=Decimal(0)),
+        events.CycleClosed("q3", policy=Policy()),
+    ):
+        log.add(event, known_at=at(10, 5))
+    return log
+
+
+def test_what_a_closed_cycle_came_to_is_not_added_up_again(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = closed()
+    log.add(events.UnitRenamed("sales", name_was="Sales", name="Field"), known_at=at(10, 6))
+    fill(store, log)
+    ask, added_up = Asker(store), list[str]()
+    add_up = roll_ups_of
+
+    def counted(picture: Any, cycle_id: str, *more: Any) -> Any:
+        added_up.append(cycle_id)
+        return add_up(picture, cycle_id, *more)
+
+    monkeypatch.setattr(queries, "roll_ups_of", counted)
+    first = ask(RollUps(as_of=f"@{len(log) - 1}"), RolledUp)
+    then = ask(RollUps(as_of=f"@{len(log)}"), RolledUp)
+    assert then.roll_ups == first.roll_ups
+    assert added_up == ["q3", "q4", "q4"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.KpiReadingCorrected(
+            "kpi",
+            period="2025-07-01/2025-07-31",
+            effective_at=company.reading("2025-07-01/2025-07-31", "99").effective_at,
+            value_was=Decimal(99),
+            value=Decimal(100),
+            source="probe",
+            definition_version=1,
+            reason="late",
+        ),
+        events.CheckInCorrected(
+            "kr", check_in_id="c", effective_at=at(7, 2), reason="typo", value=Decimal(100)
+        ),
+        events.UnitMoved("sales", parent_id_was="company", parent_id="platform"),
+        events.CycleReopened("q3", reason="one late number"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_changes_a_closed_cycle_afterwards_is_seen(
+    store: ViewStore, tmp_path: Path, event: events.Event
+) -> None:
+    log = closed()
+    fill(store, log)
+    ask = Asker(store)
+    before = ask(RollUps(), RolledUp, at(10, 7))
+    last = log.add(event, known_at=at(10, 8))
+    store.write(rows_of([last], store), last.position, last.position)
+    other = view_store(tmp_path / "other")
+    fill(other, log)
+    anew = Asker(other)(RollUps(), RolledUp, at(10, 9))
+    assert ask(RollUps(), RolledUp, at(10, 9)) == anew
+    assert anew.roll_ups != before.roll_ups or isinstance(event, events.CycleReopened)
+    assert ask(RollUps(as_of=f"@{len(log) - 1}"), RolledUp).roll_ups == before.roll_ups
+    other.close()

@@ -8,15 +8,20 @@ known here looks into the database for them no more. They take half a KiB each.
 import threading
 from bisect import bisect_right
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
+
+from goal_contracts.queries import RollUp
 
 from services.projections.views.current import State
 
 KINDS: Final = frozenset({"organisation", "unit", "cycle"})
 VERSIONS_MAX: Final = 50_000
 """So many are kept at most: some 25 MiB. Whoever was asked about longest ago goes first."""
+
+ROLL_UPS_MAX: Final = 20_000
+"""So many lines are kept at most: some 30 MiB."""
 
 Key = tuple[str, str, str]
 """Cycle, objective and id: the order in which things are told."""
@@ -79,6 +84,7 @@ class Kept:
     """Of one database of views; for several threads."""
 
     def __init__(self) -> None:
+        self.roll_ups = KeptRollUps()
         self._versions: OrderedDict[str, Versions] = OrderedDict()
         self._known_at: dict[str, datetime] = {}
         self._lock = threading.Lock()
@@ -123,6 +129,31 @@ class Kept:
             return False
         self._known_at[organisation_id] = known_at
         return at < known_at
+
+
+class KeptRollUps:
+    """The roll-ups of closed cycles, each by all that they depend on; for several threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, list[RollUp]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> list[RollUp] | None:
+        """What was kept, if it still is."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+        return found
+
+    def put(self, key: Hashable, roll_ups: list[RollUp]) -> None:
+        """Keep it, for as long as there is room."""
+        with self._lock:
+            self._kept[key] = roll_ups
+            count = sum(map(len, self._kept.values()))
+            while count > ROLL_UPS_MAX:
+                _, gone = self._kept.popitem(last=False)
+                count -= len(gone)
 
 
 def _place(version: Version) -> tuple[str, Key, int]:

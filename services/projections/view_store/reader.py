@@ -159,7 +159,7 @@ class Reader:
 
     def __init__(self, connection: Connection, kept: Kept, position: int) -> None:
         self._connection = connection
-        self._kept = kept
+        self.kept = kept
         self._position = position
         self.changes = ChangeReader(connection)
         self._stood: dict[tuple[str, int], dict[str, Goal | None]] = defaultdict(dict)
@@ -192,7 +192,14 @@ class Reader:
             last = self.last_position(organisation_id, POSITION_MAX)
             return None if last is None else last[1]
 
-        return self._kept.knows_of_later(organisation_id, at, latest)
+        return self.kept.knows_of_later(organisation_id, at, latest)
+
+    def last_in_cycle(self, organisation_id: str, cycle_id: str, at_most: int) -> int:
+        """The position of the last event of a cycle or its goals at or before another; 0, none."""
+        rows = _LAST_IN_CYCLE.rows(
+            self._connection, organisation_id=organisation_id, cycle_id=cycle_id, at_most=at_most
+        )
+        return rows[0][0] if rows else 0
 
     def _versions(self, organisation_id: str, kind: str, structure: int) -> Versions | None:
         """What is kept of things of that kind; None, where it may not reach as far."""
@@ -210,7 +217,7 @@ class Reader:
                 for kind, cycle_id, objective_id, goal_id, at, state in rows
             ]
 
-        return self._kept.versions(organisation_id, structure, self._position, behind)
+        return self.kept.versions(organisation_id, structure, self._position, behind)
 
     def position_known_at(self, organisation_id: str, known_at: datetime) -> int:
         """The greatest position whose running maximum of `known_at` is not after a date."""
@@ -881,6 +888,16 @@ _LAST_POSITION: Final = Statement(
     select(schema.event.c.position, schema.event.c.known_at_max)
     .where(
         schema.event.c.organisation_id == _ORGANISATION,
+        schema.event.c.position <= bindparam("at_most"),
+    )
+    .order_by(schema.event.c.position.desc())
+    .limit(_ONE)
+)
+_LAST_IN_CYCLE: Final = Statement(
+    select(schema.event.c.position)
+    .where(
+        schema.event.c.organisation_id == _ORGANISATION,
+        schema.event.c.cycle_id == bindparam("cycle_id"),
         schema.event.c.position <= bindparam("at_most"),
     )
     .order_by(schema.event.c.position.desc())
