@@ -45,7 +45,7 @@ from msgspec.structs import replace
 from services.projections.report import late_change
 from services.projections.views import advised, course, current
 from services.projections.views.current import CycleState, KpiState, OrganisationState, State
-from services.projections.views.history import change_rows
+from services.projections.views.history import changes
 from services.projections.views.rows import ChangeRow, CheckInRow
 
 TICK: Final = timedelta(microseconds=1)
@@ -164,8 +164,8 @@ class Past:
                     check_ins[event.key_result_id, event.check_in_id] = _told(each, event)
                 case events.CheckInRetracted() as event:
                     check_in = check_ins[event.key_result_id, event.check_in_id]
-            rows = change_rows(each, before, states[key], check_in)
-            found += [(each, row) for row in rows]
+            told = changes(each, before, states[key], check_in)
+            found += [(each, row) for row in told.rows()]
         return found
 
     def cycle_of(self, recorded: Recorded) -> str | None:

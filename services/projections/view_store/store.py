@@ -4,16 +4,18 @@ Also the read side's port of eventsourcing: a TrackingRecorder, whose applicatio
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from itertools import chain
 from typing import Any, Final, cast
 
 import psycopg
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
 from sqlalchemy import (
+    Column,
     Connection,
-    Dialect,
     Engine,
     Table,
     exc,
@@ -27,9 +29,10 @@ from services.projections.view_store import schema
 from services.projections.view_store.engines import is_lost
 from services.projections.views import current
 from services.projections.views.current import State
-from services.projections.views.rows import CheckInRow, ReadingRow, Rows
+from services.projections.views.rows import CheckInRow, EventChanges, ReadingRow, Rows
 
-ROWS_AT_ONCE: Final = 100
+VALUES_AT_ONCE: Final = 8_000
+"""In one statement of SQLite, which takes 32,766 at most."""
 
 
 class StoreUnavailable(Exception):
@@ -43,52 +46,137 @@ class NotNext(Exception):
         super().__init__(f"the views do not stand right before position {first}")
 
 
-class Insert:
-    """Adds rows to a table as fast as the driver can: values are bound by place, not by name."""
+Values = tuple[Any, ...]
 
-    def __init__(self, table: Table, dialect: Dialect) -> None:
-        self.view = table.name
-        self._copies = dialect.name == "postgresql"
-        self._statement = (
-            f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
-            if self._copies
-            else str(insert(table).compile(dialect=dialect))
-        )
-        places = f"({', '.join('?' * len(table.columns))})"
-        self._statement_of_many = self._statement + f", {places}" * (ROWS_AT_ONCE - 1)
+
+class Columns:
+    """The values of some columns as a driver takes them, in the order of their keys."""
+
+    def __init__(self, columns: Sequence[Column[Any]]) -> None:
         self._bound = [
-            (place, schema.microseconds if isinstance(column.type, schema.Instant) else str)
-            for place, column in enumerate(table.columns)
-            if isinstance(column.type, schema.Instant | schema.Number)
+            (place, _BOUND[type(column.type)])
+            for place, column in enumerate(columns)
+            if type(column.type) in _BOUND
         ]
 
-    def add(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    def stored(self, rows: Sequence[Values]) -> list[Values]:
+        """The same rows; the first values of each are its key, so that pages are met in order."""
+        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+        for place, bound in self._bound:
+            columns[place] = map(bound, columns[place])
+        return sorted(zip(*columns, strict=True))
+
+
+class Copy:
+    """Adds rows to a table of PostgreSQL."""
+
+    def __init__(self, table: Table) -> None:
+        names = table.columns.keys()
+        self._columns = Columns(list(table.columns))
+        self._statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
+
+    def add(self, connection: Connection, rows: Sequence[Values]) -> None:
         """All rows, in one call."""
-        if not rows:
-            return
-        if not self._copies:
-            self._insert(connection, list(map(self._values, rows)))
-            return
         driver = cast("psycopg.Connection", connection.connection.driver_connection)
         with driver.cursor() as cursor, cursor.copy(self._statement.encode()) as copy:
-            for row in rows:
-                copy.write_row(self._values(row))
+            for row in self._columns.stored(rows):
+                copy.write_row(row)
 
-    def _insert(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-        # Between two rows the driver would have to wait for whoever else computes meanwhile.
-        many = len(rows) // ROWS_AT_ONCE * ROWS_AT_ONCE
-        for start in range(0, many, ROWS_AT_ONCE):
-            some = rows[start : start + ROWS_AT_ONCE]
-            connection.exec_driver_sql(self._statement_of_many, tuple(chain.from_iterable(some)))
-        if many < len(rows):
-            connection.exec_driver_sql(self._statement, rows[many:])
 
-    def _values(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        values = list(row)
-        for place, bound in self._bound:
-            if (value := values[place]) is not None:
-                values[place] = bound(value)
-        return tuple(values)
+class Insert:
+    """Adds rows to a table of SQLite."""
+
+    def __init__(self, table: Table) -> None:
+        self._columns = Columns(list(table.columns))
+        self._statement = InsertStatement(
+            f"INSERT INTO {table.name} VALUES {{values}}",  # noqa: S608 - our own names
+            len(table.columns),
+        )
+
+    def add(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """All rows."""
+        self._statement.run(connection, self._columns.stored(rows))
+
+
+class InsertChanges:
+    """Adds what events changed: what an event's rows have in common is handed over once."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        own = {"ordinal", *_FIELD}
+        self._common = [column for column in table.columns if column.name not in own]
+        self._columns = Columns(self._common)
+        self._statements: dict[int, InsertStatement] = {}
+
+    def add(self, connection: Connection, events: Sequence[EventChanges]) -> None:
+        """All rows of some events."""
+        alike: defaultdict[int, list[EventChanges]] = defaultdict(list)
+        for each in events:
+            alike[len(each.fields) // len(_FIELD)].append(each)
+        for rows_each, some in alike.items():
+            if rows_each not in self._statements:
+                self._statements[rows_each] = self._statement(rows_each)
+            stored = [(*common, *fields) for *common, fields in self._columns.stored(some)]
+            self._statements[rows_each].run(connection, stored)
+
+    def _statement(self, rows_each: int) -> "InsertStatement":
+        """For events that leave so many rows each."""
+        place = {column.name: place for place, column in enumerate(self._common, 1)}
+        place |= {name: len(place) + number for number, name in enumerate(_FIELD, 1)}
+
+        def wanted(name: str) -> str:
+            if name == "ordinal":
+                return "row.column1"
+            if name not in _FIELD:
+                return f"event.column{place[name]}"
+            each = (
+                f"WHEN {row} THEN event.column{place[name] + row * len(_FIELD)}"
+                for row in range(rows_each)
+            )
+            return f"CASE row.column1 {' '.join(each)} END"
+
+        rows = ", ".join(f"({row})" for row in range(rows_each))
+        return InsertStatement(
+            f"INSERT INTO {self._table.name} "  # noqa: S608 - our own names
+            f"SELECT {', '.join(map(wanted, self._table.columns.keys()))} "
+            f"FROM (VALUES {{values}}) AS event CROSS JOIN (VALUES {rows}) AS row",
+            len(self._common) + rows_each * len(_FIELD),
+        )
+
+
+class InsertStatement:
+    """An INSERT with a list of so many `{values}` each, for one at a time and for many.
+
+    Between two statements the driver has to wait for whoever else computes meanwhile.
+    """
+
+    def __init__(self, text: str, width: int) -> None:
+        values = f"({', '.join('?' * width)})"
+        self._at_once = VALUES_AT_ONCE // width
+        self._one = text.format(values=values)
+        self._many = text.format(values=", ".join([values] * self._at_once))
+
+    def run(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """All of them, straight through the driver."""
+        cursor = connection.connection.cursor()
+        whole = len(rows) // self._at_once * self._at_once
+        for start in range(0, whole, self._at_once):
+            some = rows[start : start + self._at_once]
+            cursor.execute(self._many, tuple(chain.from_iterable(some)))
+        if whole < len(rows):
+            cursor.executemany(self._one, rows[whole:])
+        cursor.close()
+
+
+def _digits(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+_BOUND: Final[dict[type, Callable[[Any], Any]]] = {
+    schema.Instant: schema.microseconds,
+    schema.Number: _digits,
+}
+_FIELD: Final = ("field", "was", "now")
 
 
 class ViewStore(TrackingRecorder):
@@ -100,7 +188,13 @@ class ViewStore(TrackingRecorder):
     def __init__(self, engine: Engine, stream: str) -> None:
         self._engine = engine
         self._stream = stream
-        self._inserts = [Insert(table, engine.dialect) for table in schema.VIEWS.values()]
+        self._copies = engine.dialect.name == "postgresql"
+        self._inserts = {view: self._insert(table) for view, table in schema.VIEWS.items()}
+
+    def _insert(self, table: Table) -> Copy | Insert | InsertChanges:
+        if self._copies:
+            return Copy(table)
+        return InsertChanges(table) if table is schema.change else Insert(table)
 
     @property
     def engine(self) -> Engine:
@@ -130,8 +224,12 @@ class ViewStore(TrackingRecorder):
         """Store what the events from `first` to `last` add; NotNext unless they are the next."""
         with unless_lost(), self._engine.begin() as connection:
             self._advance(connection, first - 1, last)
-            for each in self._inserts:
-                each.add(connection, getattr(rows, each.view))
+            for view, insert in self._inserts.items():
+                some = getattr(rows, view)
+                if self._copies and view == schema.change.name:
+                    some = [row for each in some for row in each.rows()]
+                if some:
+                    insert.add(connection, some)
 
     def _advance(self, connection: Connection, before: int, last: int) -> None:
         if before == 0:

@@ -13,7 +13,7 @@ from goal_contracts.codec import Recorded
 from msgspec import Struct
 
 from services.projections.views.current import CycleState, KpiState, State
-from services.projections.views.rows import ChangeRow, CheckInRow
+from services.projections.views.rows import CheckInRow, EventChanges
 
 Difference = tuple[str, Any, Any]
 """Field, value before, value now; None where there is none."""
@@ -60,39 +60,41 @@ _NESTED: Final = {"policy", "definition"}
 _CHECK_IN_FIELDS: Final = ("value", "confidence", "status", "note")
 _READING_FIELDS: Final = ("value", "numerator", "denominator")
 
-_encoder: Final = msgspec.json.Encoder()
+_NONE: Final[list[Difference]] = [("", None, None)]
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
-def change_rows(
+def changes(
     recorded: Recorded, before: State | None, after: State | None, check_in: CheckInRow | None
-) -> list[ChangeRow]:
+) -> EventChanges:
     """The fields an event changed; `check_in` is what was last said of the check-in it is about."""
     differences = list(_told(recorded, check_in))
     if before is not after and after is not None:
         differences += _compared(before, after, recorded.kind)
-    # By place: there are several of these for most events, and by name they take twice as long.
-    name = recorded.type
-    return [
-        ChangeRow(
-            recorded.organisation_id,
-            recorded.kind,
-            recorded.goal_id,
-            recorded.position,
-            ordinal,
-            name,
+    said: list[Any] = []
+    for field, was, now in differences or _NONE:
+        said += (
             field,
-            None if was is None else _encoder.encode(was),
-            None if now is None else _encoder.encode(now),
-            recorded.actor,
-            recorded.on_behalf_of,
-            recorded.recorded_at,
-            recorded.known_at,
-            recorded.effective_at,
-            recorded.reason,
-            recorded.provenance,
+            None if was is None else _encode(was),
+            None if now is None else _encode(now),
         )
-        for ordinal, (field, was, now) in enumerate(differences or [("", None, None)])
-    ]
+    # By place: every event has some, and by name they take twice as long.
+    return EventChanges(
+        recorded.organisation_id,
+        recorded.kind,
+        recorded.goal_id,
+        recorded.position,
+        recorded.type,
+        recorded.actor,
+        recorded.on_behalf_of,
+        recorded.recorded_at,
+        recorded.known_at,
+        recorded.effective_at,
+        recorded.reason,
+        recorded.provenance,
+        tuple(said),
+    )
 
 
 def _compared(before: State | None, after: State, kind: str) -> Iterator[Difference]:

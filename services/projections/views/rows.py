@@ -1,9 +1,10 @@
 """What the tables hold: rows that are added and never changed, each a pure function of the log."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from goal_contracts.fields import Status
 
@@ -138,6 +139,50 @@ class ChangeRow(NamedTuple):
     provenance: str | None
 
 
+class EventChanges(NamedTuple):
+    """The rows of `change` that one event leaves: what they have in common, told once.
+
+    `fields` is three values for each row, in order: field, was, now.
+    """
+
+    organisation_id: str
+    kind: str
+    goal_id: str
+    position: int
+    event: str
+    actor: str
+    on_behalf_of: str | None
+    recorded_at: datetime
+    known_at: datetime
+    effective_at: datetime
+    reason: str | None
+    provenance: str | None
+    fields: tuple[Any, ...]
+
+    def rows(self) -> Iterator[ChangeRow]:
+        """Each as it is read."""
+        said = iter(self.fields)
+        for ordinal, (name, was, now) in enumerate(zip(said, said, said, strict=True)):
+            yield ChangeRow(
+                self.organisation_id,
+                self.kind,
+                self.goal_id,
+                self.position,
+                ordinal,
+                self.event,
+                name,
+                was,
+                now,
+                self.actor,
+                self.on_behalf_of,
+                self.recorded_at,
+                self.known_at,
+                self.effective_at,
+                self.reason,
+                self.provenance,
+            )
+
+
 @dataclass(slots=True)
 class Rows:
     """What a batch of events adds to each table; a table and its field have the same name."""
@@ -149,7 +194,7 @@ class Rows:
     alignment: list[AlignmentRow] = field(default_factory=list)
     check_in: list[CheckInRow] = field(default_factory=list)
     reading: list[ReadingRow] = field(default_factory=list)
-    change: list[ChangeRow] = field(default_factory=list)
+    change: list[EventChanges] = field(default_factory=list)
 
     def extend(self, more: "Rows") -> None:
         """The rows that follow on these."""
