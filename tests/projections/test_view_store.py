@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from services.projections.view_store import schema
+from services.projections.view_store import store as view_store_of_rows
 from services.projections.view_store.store import (
     NotNext,
     StoreUnavailable,
@@ -146,6 +147,22 @@ def _position(database: Path) -> int:
     finally:
         connection.close()
     return found[0] or 0
+
+
+@pytest.mark.parametrize("values_at_once", [1, 60, 200])
+def test_however_many_values_a_statement_takes_the_rows_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values_at_once: int
+) -> None:
+    def exported(place: str) -> Any:
+        store = view_store(tmp_path / place)
+        fill(store, life())
+        export = Asker(store).export()
+        store.close()
+        return export
+
+    usual = exported("usual")
+    monkeypatch.setattr(view_store_of_rows, "VALUES_AT_ONCE", values_at_once)
+    assert exported("other") == usual
 
 
 def test_deleting_the_database_gives_the_same_bytes(tmp_path: Path) -> None:

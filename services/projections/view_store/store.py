@@ -152,7 +152,7 @@ class InsertStatement:
 
     def __init__(self, text: str, width: int) -> None:
         values = f"({', '.join('?' * width)})"
-        self._at_once = VALUES_AT_ONCE // width
+        self._at_once = max(VALUES_AT_ONCE // width, 1)
         self._one = text.format(values=values)
         self._many = text.format(values=", ".join([values] * self._at_once))
 
