@@ -19,6 +19,7 @@ from goal_contracts import publish
 
 from services.cli import importing, sample
 from services.nats_users.keys import new_key
+from tests.examples.lossy import lossy
 from tests.running import System, running
 from tests.waiting import wait_until
 
@@ -79,6 +80,7 @@ class Subscriber:
 
     def __init__(self, place: Place, organisation_id: str, file: Path, nkey: Path) -> None:
         self.file = file
+        self.url = place.system.url
         self._place = place
         self._organisation_id = organisation_id
         self._nkey = nkey
@@ -119,8 +121,7 @@ class Subscriber:
         wait_until(has_caught_up, CATCH_UP_S)
 
     def _command(self, *options: str, contracts: Path = publish.TOP) -> list[str | Path]:
-        url = self._place.system.url
-        asked: list[str | Path] = [contracts, url, self._organisation_id, self.file]
+        asked: list[str | Path] = [contracts, self.url, self._organisation_id, self.file]
         return ["node", PROGRAM, *asked, "--nkey", self._nkey, "--consumer", CONSUMER, *options]
 
 
@@ -214,6 +215,20 @@ def test_an_event_that_breaks_its_schema_ends_it_and_is_named(place: Place) -> N
     with subscriber.subscribing() as process:
         subscriber.catch_up(process, len(lines))
     assert subscriber.kept() == lines
+
+
+def test_an_event_lost_on_the_way_is_fetched_again(place: Place) -> None:
+    place.command("lost", "OpenOrganisation", name="Lost")
+    for number in range(4):
+        place.command("lost", "DefineUnit", unit_id=f"u-{number}", name="Unit", unit_kind="team")
+    lines = place.exported("lost")
+    subscriber = place.subscriber("lost", "lost.ndjson")
+    with lossy(place.system.url, lost=3) as proxy:
+        subscriber.url = proxy.url
+        with subscriber.subscribing() as process:
+            subscriber.catch_up(process, len(lines))
+            assert proxy.has_lost.is_set()
+            assert subscriber.kept() == lines
 
 
 def test_a_consumer_that_is_not_its_own_ends_it(place: Place) -> None:
