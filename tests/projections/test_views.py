@@ -29,7 +29,8 @@ def test_every_event_there_is_becomes_rows() -> None:
 
 def test_a_field_is_told_with_what_it_was_and_is() -> None:
     log = life()
-    told = {(row.event, row.field): (row.was, row.now) for row in projected(log).change}
+    rows = [row for each in projected(log).change for row in each.rows()]
+    told = {(row.event, row.field): (row.was, row.now) for row in rows}
     assert told["PolicyChanged", "policy.note_required"] == (b"false", b"true")
     assert told["UnitMoved", "parent_id"] == (b'"company"', b'"platform"')
     assert told["CycleReopened", "state"] == (b'"closed"', b'"reopened"')
