@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from goal_contracts import events
@@ -13,6 +14,7 @@ from services.projections.view_store.engines import open_sqlite
 from services.projections.view_store.migrating import migrate
 from services.projections.view_store.statements import (
     LENGTHS,
+    TABLE_LENGTHS,
     ListStatement,
     Statement,
     TableStatement,
@@ -99,3 +101,17 @@ def test_sqlite_looks_up_a_list_of_ids_instead_of_walking_through_everything(
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
     engine.dispose()
     assert any("USING INDEX goal_by_id" in row[3] for row in plan), plan
+
+
+@pytest.mark.parametrize("statement", [reader._LAST_SAID, reader._KEY_RESULTS_OF])
+def test_sqlite_looks_up_the_rows_of_a_table_without_reading_all_of_the_other(
+    tmp_path: Path, statement: TableStatement
+) -> None:
+    engine = open_sqlite(tmp_path / "views.sqlite")
+    migrate(engine, "views")
+    longest: Any = statement._of_length[TABLE_LENGTHS[-1]]._select.compile(engine)
+    with engine.connect() as connection:
+        values = tuple("x" for _ in longest.positiontup or ())
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {longest}", values).all()
+    engine.dispose()
+    assert not any("BLOOM" in row[3] or "AUTOMATIC" in row[3] for row in plan), plan

@@ -36,6 +36,8 @@ from services.projections.view_store import schema
 LISTED: Final = "listed"
 LENGTHS: Final = (1, 4, 16, 64, 256)
 """How many values a list has in a text; a shorter one is filled up."""
+TABLE_LENGTHS: Final = (1, 4, 16)
+"""How many rows a table has in a text: for more, SQLite would first read all of what is joined."""
 ARRAY_MAX: Final = 5_000
 
 Row = tuple[Any, ...]
@@ -105,7 +107,9 @@ class TableStatement:
         arrays = (cast(bindparam(name), ARRAY(of)) for name, of in types.items())
         table = func.unnest(*arrays).table_valued(*types).render_derived()
         self._of_arrays = Statement(select(table))
-        self._of_length = {length: Statement(select(self._table(length))) for length in LENGTHS}
+        self._of_length = {
+            length: Statement(select(self._table(length))) for length in TABLE_LENGTHS
+        }
 
     def rows(
         self,
@@ -121,7 +125,7 @@ class TableStatement:
                 columns = dict(zip(self._types, arrays, strict=True))
                 yield from self._of_arrays.rows(connection, **values, **columns)
             return
-        for some in _cut(wanted, LENGTHS[-1]):
+        for some in _cut(wanted, TABLE_LENGTHS[-1]):
             # With what equals nothing: the last row again would be joined again.
             length, filled = _filled_up(some, (None,) * len(self._types))
             names = {
