@@ -20,6 +20,7 @@ from goal_contracts.measures import (
     is_lowered,
     is_met,
     maintained,
+    mean,
     progress,
     rolled_up,
     score_of,
@@ -153,7 +154,13 @@ def test_a_mean_leaves_out_what_has_no_number() -> None:
     assert weighted_mean([(D(1), D("0.2")), (D(3), D("0.6")), (D(5), None)]) == D("0.5")
 
 
+def test_in_a_plain_mean_all_that_have_a_number_count_the_same() -> None:
+    assert mean([D("0.2"), None, D("0.6"), D("0.1")]) == D("0.3")
+
+
 def test_nothing_to_average_is_no_number_and_not_0() -> None:
+    assert mean([]) is None
+    assert mean([None]) is None
     assert weighted_mean([]) is None
     assert weighted_mean([(D(0), D(1))]) is None
     assert weighted_mean([(D(1), None)]) is None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
-from goal_contracts.measures import ONE, SCORE_STEP, weighted_mean
+from goal_contracts.measures import SCORE_STEP, mean
 from goal_contracts.replies import Reason, Refusal
 
 from services.ledger.domain.organisation import Cycle, Objective, Organisation
@@ -80,8 +80,8 @@ def _in_state(organisation: Organisation, cycle: Cycle, state: str) -> list[Obje
 
 
 def _mean(numbers: Iterator[Decimal | None]) -> Decimal | None:
-    mean = weighted_mean((ONE, number) for number in numbers)
-    return None if mean is None else mean.quantize(SCORE_STEP)
+    found = mean(numbers)
+    return None if found is None else found.quantize(SCORE_STEP)
 
 
 def _named(ids: list[str]) -> str:

@@ -181,6 +181,13 @@ def test_rescheduling_leaves_no_check_in_outside() -> None:
     scenario.given(RetractCheckIn(key_result_id="kr", check_in_id="ci", reason="wrong"), shorter)
 
 
+def test_a_cycle_is_rescheduled_before_anybody_has_checked_in() -> None:
+    scenario = company().given(
+        plan("c", "custom", "2025-01-01", "2025-03-31"), draft("o", "c"), add("kr")
+    )
+    scenario.when(move("c", "2025-02-01", "2025-03-31")).records(events.CycleRescheduled)
+
+
 def test_the_update_lock_holds_for_rescheduling_too() -> None:
     scenario = running(Policy(update_lock_days=0)).at("2025-04-01")
     later = move("q1", "2025-07-01", "2025-09-30", "too late")
