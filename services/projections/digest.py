@@ -1,7 +1,9 @@
 """What a week brought: what was done in it, and how far it moved the goals and indicators.
 
 The answer is a function of the vantage alone. A week that is over is looked at from its end, so its
-digest stays the same, and the one after it goes on from where it ended.
+digest stays the same, and the one after it goes on from where it ended. Asked by what came to be
+known later, both ends of the week are seen by that: what moved is what moved in the week, not what
+was learnt of it since. What was done is in either case what came to be known in the week.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -105,8 +107,11 @@ def week_seen(
     today = local_day(seen.as_of, organisation.zone)
     start_on = today - timedelta(days=today.weekday())
     at = start_of_day(start_on, organisation.zone) - TICK
-    position = min(reader.position_known_at(organisation_id, at), seen.structure)
-    before = Vantage(known=position, structure=position, as_of=at, known_at=at)
+    structure = min(reader.position_known_at(organisation_id, at), seen.structure)
+    known, known_at = structure, at
+    if seen.known_at > seen.as_of:
+        known, known_at = seen.known, seen.known_at
+    before = Vantage(known=known, structure=structure, as_of=at, known_at=known_at)
     return WeekSeen(organisation_id, organisation, start_on, before, seen, unit_ids)
 
 
@@ -305,11 +310,15 @@ def _check_ins(reader: Reader, of: WeekSeen, cards: dict[str, State]) -> list[We
 
 
 def _said(reader: Reader, of: WeekSeen) -> Iterator[Said]:
-    for goal in reader.goals(of.organisation_id, "cycle", of.seen.structure):
+    cycles = list(reader.goals(of.organisation_id, "cycle", of.seen.structure))
+    ids = [goal.goal_id for goal in cycles]
+    were = reader.states(of.organisation_id, "cycle", ids, of.before.structure)
+    for goal in cycles:
         if isinstance(goal.state, CycleState):
-            for each in goal.state.card.retrospectives:
-                if of.before.known_at < each.at <= of.seen.known_at:
-                    yield Said(goal.goal_id, goal.state.card.name, each)
+            then = were.get(goal.goal_id)
+            before = then.card.retrospectives if isinstance(then, CycleState) else ()
+            for each in goal.state.card.retrospectives[len(before) :]:
+                yield Said(goal.goal_id, goal.state.card.name, each)
 
 
 # ------------------------------------------------------------------ how far it moved
@@ -321,14 +330,14 @@ def _cycles(reader: Reader, of: WeekSeen) -> list[Goal]:
         (state.card.end_on - state.card.start_on, state.card.start_on, goal)
         for goal in reader.goals(of.organisation_id, "cycle", of.seen.structure)
         if isinstance(state := goal.state, CycleState)
-        and (state.card.state in RUNNING or _closed_after(state, of.before.known_at))
+        and (state.card.state in RUNNING or _closed_after(state, of.before.structure))
     ]
     return [goal for *_, goal in sorted(found, key=lambda each: (*each[:2], each[2].key))]
 
 
-def _closed_after(cycle: CycleState, at: datetime) -> bool:
+def _closed_after(cycle: CycleState, position: int) -> bool:
     closings = cycle.card.closings
-    return cycle.card.state == "closed" and bool(closings) and closings[-1].at > at
+    return cycle.card.state == "closed" and bool(closings) and closings[-1].position > position
 
 
 def _pursued(reader: Reader, of: WeekSeen) -> Iterator[Goal]:
@@ -351,7 +360,7 @@ def _place(goal: Goal, units: dict[str, int]) -> int:
 
 def _indicators(reader: Reader, of: WeekSeen, touched: Collection[str]) -> Iterator[Goal]:
     for kpi in reader.kpis(
-        of.organisation_id, of.seen.structure, of.seen.structure, unit_ids=of.unit_ids
+        of.organisation_id, of.seen.known, of.seen.structure, unit_ids=of.unit_ids
     ):
         if kpi.goal_id in touched or is_under_review(kpi):
             yield kpi
@@ -398,10 +407,10 @@ def _kpis_moved(
     )
     health_was = {card.kpi_id: card.health for card in before.kpis(list(were))}
     for card in picture.kpis(kpis):
-        rows = reader.readings(of.organisation_id, card.kpi_id, of.seen.structure, of.seen.as_of)
+        rows = reader.readings(of.organisation_id, card.kpi_id, of.seen.known, of.seen.as_of)
         counting = {row.period: row.position for row in standing.standing(rows)}
         said = sorted(
-            (row for row in rows if row.position > of.before.structure),
+            (row for row in rows if of.before.structure < row.position <= of.seen.structure),
             key=lambda row: row.position,
         )
         yield KpiMoved(

@@ -22,14 +22,21 @@ from goal_contracts.measures import FourPointMetric, KpiLinked, Maintain
 from goal_contracts.policy import Policy
 from goal_contracts.queries import (
     Change,
+    ChangedField,
     CommentCard,
+    CoursePoint,
     CycleCard,
+    Digest,
     Goals,
     HealthCount,
     KeyResultCard,
+    KeyResultMoved,
     KpiCard,
+    KpiMoved,
+    KpiSeries,
     LateChange,
     ObjectiveCard,
+    ObjectiveMoved,
     OrganisationCard,
     ReadingCard,
     Reflects,
@@ -37,8 +44,13 @@ from goal_contracts.queries import (
     ReportedObjective,
     RolledUp,
     RollUp,
+    SeriesPoint,
     Tally,
+    WeekChange,
+    WeekCheckIn,
+    WeekEnd,
 )
+from goal_contracts.queries import Said as WeekSaid
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -143,6 +155,9 @@ class Past:
         if at.tzinfo is None:
             at = at.replace(tzinfo=ZoneInfo(self.zone))
         return at.astimezone(UTC)
+
+    def day_of(self, at: datetime) -> date:
+        return at.astimezone(ZoneInfo(self.zone)).date()
 
     def midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
@@ -804,6 +819,302 @@ class Then:
             ),
         )
 
+    def by_week(self, cycle_id: str) -> Report:
+        """The report with the way there: each week's end as the moment sees it."""
+        report, of_cycle = self.report(cycle_id), self.course(cycle_id)
+        weeks: list[WeekEnd] = []
+        begin, end = report.cycle.start_on, report.cycle.end_on
+        while begin <= end and self.past.midnight(begin) - TICK < self.seen.as_of:
+            last = min(begin + 6 * ONE_DAY, end)
+            at = min(self.past.midnight(last + ONE_DAY) - TICK, self.seen.as_of)
+            pace = measures.expected_pace(of_cycle.start, of_cycle.end, at)
+            weeks.append(WeekEnd(self.past.day_of(at), at, pace))
+            begin = last + ONE_DAY
+        step = -(-len(weeks) // 60) or 1
+        weeks = weeks[::-1][::step][::-1]
+        thens = [
+            Then(
+                self.past,
+                self.seen._replace(
+                    structure=min(self.seen.structure, self.past.place(week.at.isoformat())[0]),
+                    as_of=week.at,
+                ),
+            )
+            for week in weeks
+        ]
+        carrying = {each.objective.unit_id for each in report.objectives}
+        return replace(
+            report,
+            weeks=tuple(weeks),
+            objectives=tuple(
+                replace(
+                    each,
+                    course=tuple(then.point("objective", each.objective) for then in thens),
+                    key_result_courses=tuple(
+                        tuple(then.point("key_result", card) for then in thens)
+                        for card in each.key_results
+                    ),
+                )
+                for each in report.objectives
+            ),
+            series=tuple(
+                KpiSeries(self.kpi(each), self.points(name))
+                for name, each in sorted(self.of("kpi").items())
+                if each.card.unit_id in carrying
+                and (
+                    not each.card.retired
+                    or any(review.closed_at is None for review in each.card.reviews)
+                )
+            ),
+        )
+
+    def point(self, kind: Kind, of: ObjectiveCard | KeyResultCard) -> CoursePoint:
+        """How a goal stood; before it was there, nothing but pending."""
+        name = of.key_result_id if isinstance(of, KeyResultCard) else of.objective_id
+        if name not in self.of(kind):
+            return CoursePoint()
+        if kind == "objective":
+            objective = self.objective(self.of(kind)[name])
+            return CoursePoint(progress=objective.progress, health=objective.health)
+        card = self.key_result(self.of(kind)[name])
+        return CoursePoint(progress=card.progress, value=card.value, health=card.health)
+
+    def points(self, kpi_id: str) -> tuple[SeriesPoint, ...]:
+        """What counts of each period of the last year, and what was missed of it."""
+        versions = {each.version: each.definition for each in self.versions(kpi_id)}
+        counting = {
+            each.now.period: each
+            for each in self.readings.get(kpi_id, ())
+            if each.effective_at > self.seen.as_of - 366 * ONE_DAY
+        }
+        found = [
+            SeriesPoint(
+                period=period,
+                effective_at=said.effective_at,
+                value=said.now.value,
+                value_was=getattr(said.now, "value_was", None),
+                health="no_data" if bands is None else bands.health(said.now.value),
+                target=None if judged_by is None else judged_by.target,
+                bands=bands,
+            )
+            for period, said in counting.items()
+            for judged_by in [versions.get(said.now.definition_version)]
+            for bands in [None if judged_by is None else judged_by.bands]
+        ]
+        missed: dict[str, Recorded] = {
+            each.event.period: each  # type: ignore[union-attr, misc]  # all of them are
+            for each in self.missed(kpi_id)
+        }
+        found += [
+            SeriesPoint(period=period, effective_at=each.effective_at)
+            for period, each in missed.items()
+            if each.effective_at > self.seen.as_of - 366 * ONE_DAY
+        ]
+        return tuple(sorted(found, key=lambda point: (point.effective_at, point.period))[-60:])
+
+    # ------------------------------------------------------------------ a week
+
+    def week_before(self) -> "Then":
+        """The end of the week before: known as the moment is, where that is later than its week."""
+        monday = self.monday()
+        at = self.past.midnight(monday) - TICK
+        structure = min(self.past.place(at.isoformat())[0], self.seen.structure)
+        if self.seen.known_at > self.seen.as_of:
+            return Then(self.past, self.seen._replace(structure=structure, as_of=at))
+        return Then(self.past, Seen(structure, structure, at, at))
+
+    def monday(self) -> date:
+        today = self.past.day_of(self.seen.as_of)
+        return today - today.weekday() * ONE_DAY
+
+    def digest(self, unit_id: str | None) -> Digest:
+        """What a week brought up to the moment."""
+        before, monday = self.week_before(), self.monday()
+        year, week, _ = monday.isocalendar()
+        units = self.of("unit")
+        only = set(units) if unit_id is None else self.units_below(unit_id)
+        in_week = [
+            each
+            for each in self.past.log
+            if before.seen.structure < each.position <= self.seen.structure
+            and self._unit_of(each) in only | {None}
+        ]
+        kinds: tuple[Kind, ...] = ("objective", "key_result")
+        late = self.late(
+            [(kind, each.goal_id) for each in in_week for kind in kinds if each.kind == kind]
+        )
+        late = [each for each in late if each.position > before.seen.structure]
+        cycles = [
+            state
+            for state in self.of("cycle").values()
+            if state.card.state in {"active", "grading", "reopened"}
+            or (
+                state.card.state == "closed"
+                and state.card.closings[-1].position > before.seen.structure
+            )
+        ]
+        cycles.sort(
+            key=lambda each: (
+                each.card.end_on - each.card.start_on,
+                each.card.start_on,
+                each.card.cycle_id,
+            )
+        )
+        running = {each.card.cycle_id for each in cycles}
+        objectives = [
+            each
+            for each in self.of("objective").values()
+            if each.cycle_id in running
+            and each.unit_id in only
+            and (each.state == "published" or each.position > before.seen.structure)
+        ]
+        shown: set[str | None] = {each.unit_id for each in objectives}
+        for _ in units:
+            shown |= {units[name].parent_id for name in shown if name is not None}
+        order = [name for name in self._in_tree_order(None) if name in shown]
+        objectives.sort(
+            key=lambda each: (order.index(each.unit_id), each.cycle_id, each.objective_id)
+        )
+        touched = {each.goal_id for each in in_week if each.kind == "kpi"}
+        return Digest(
+            reflects=self.seen.reflects,
+            week=f"{year}-W{week:02}",
+            start_on=monday,
+            end_on=monday + 6 * ONE_DAY,
+            organisation=self.organisation.name,
+            zone=self.past.zone,
+            unit=None if unit_id is None else units.get(unit_id),
+            cycles=tuple(map(self.cycle, cycles)),
+            late=tuple(late),
+            changes=tuple(self._week_changes(in_week, {each.position for each in late})),
+            check_ins=tuple(self._week_check_ins(in_week)),
+            units=tuple(units[name] for name in order),
+            objectives=tuple(self._moved(each, before) for each in objectives),
+            kpis=tuple(
+                self._kpi_moved(name, before)
+                for name, each in sorted(self.of("kpi").items())
+                if each.card.unit_id in only
+                and (
+                    name in touched or any(review.closed_at is None for review in each.card.reviews)
+                )
+            ),
+            said=tuple(
+                WeekSaid(name, state.card.name, each)
+                for name, state in sorted(self.of("cycle").items())
+                for each in state.card.retrospectives[_said_before(before.of("cycle").get(name)) :]
+            ),
+        )
+
+    def _unit_of(self, recorded: Recorded) -> str | None:
+        """Whose unit what happened is told of; None, everybody's."""
+        state: Any = self.states[recorded.kind][recorded.goal_id]
+        match recorded.kind:
+            case "unit":
+                return recorded.goal_id
+            case "objective":
+                return str(state.unit_id)
+            case "key_result":
+                return str(self.of("objective")[state.objective_id].unit_id)
+            case "kpi":
+                return str(state.card.unit_id)
+            case _:
+                return None
+
+    def _week_changes(self, in_week: list[Recorded], late: set[int]) -> Iterator[WeekChange]:
+        for each in in_week:
+            is_told = not isinstance(
+                each.event,
+                (*BY_EFFECTIVE_DATE, events.RetrospectiveRecorded, events.CommentAdded),
+            )
+            rows = [row for one, row in self.past.changes if one is each]
+            if is_told and rows and each.position not in late:
+                yield WeekChange(
+                    position=each.position,
+                    at=each.known_at,
+                    actor=each.actor,
+                    event=type(each.event).__name__,
+                    goal=f"{each.kind}/{each.goal_id}",
+                    title=self._title(each),
+                    reason=each.reason,
+                    fields=tuple(
+                        ChangedField(row.field, Raw(row.was), Raw(row.now or b"null"))
+                        for row in rows
+                        if row.was is not None
+                    ),
+                )
+
+    def _title(self, recorded: Recorded) -> str:
+        state: Any = self.states[recorded.kind][recorded.goal_id]
+        match recorded.kind:
+            case "objective" | "key_result":
+                return str(state.title)
+            case "kpi":
+                return str(state.card.definition.name)
+            case "cycle":
+                return str(state.card.name)
+            case _:
+                return str(state.name)
+
+    def _week_check_ins(self, in_week: list[Recorded]) -> Iterator[WeekCheckIn]:
+        names: dict[type[Any], Any] = {
+            events.CheckedIn: "recorded",
+            events.CheckInCorrected: "corrected",
+            events.CheckInRetracted: "retracted",
+        }
+        for each in in_week:
+            event: Any = each.event
+            if type(event) in names and each.effective_at <= self.seen.as_of:
+                card = self.of("key_result")[each.goal_id]
+                yield WeekCheckIn(
+                    position=each.position,
+                    at=each.known_at,
+                    effective_at=each.effective_at,
+                    actor=each.actor,
+                    key_result_id=each.goal_id,
+                    objective_id=card.objective_id,
+                    title=card.title,
+                    measure=card.measure,
+                    event=names[type(event)],
+                    value=getattr(event, "value", None),
+                    confidence=getattr(event, "confidence", None),
+                    status=getattr(event, "status", None),
+                    note=getattr(event, "note", ""),
+                )
+
+    def _moved(self, state: ObjectiveCard, before: "Then") -> ObjectiveMoved:
+        was = before.of("objective").get(state.objective_id)
+        objective_was = None if was is None else before.objective(was)
+        moved = []
+        for each in self.key_results_of(state.objective_id):
+            then = before.of("key_result").get(each.key_result_id)
+            card = None if then is None else before.key_result(then)
+            moved.append(
+                KeyResultMoved(
+                    each,
+                    None if card is None else card.progress,
+                    None if card is None else card.health,
+                )
+            )
+        return ObjectiveMoved(
+            self.objective(state),
+            None if objective_was is None else objective_was.progress,
+            None if objective_was is None else objective_was.health,
+            tuple(moved),
+        )
+
+    def _kpi_moved(self, kpi_id: str, before: "Then") -> KpiMoved:
+        was = before.of("kpi").get(kpi_id)
+        said = [
+            each
+            for each in self.series(kpi_id, as_series=True)
+            if before.seen.structure < each.position <= self.seen.structure
+        ]
+        return KpiMoved(
+            self.kpi(self.of("kpi")[kpi_id]),
+            None if was is None else before.kpi(was).health,
+            tuple(sorted(said, key=lambda each: each.position)[-50:]),
+        )
+
     def _in_tree_order(self, above: str | None) -> Iterator[str]:
         for name, unit in sorted(self.of("unit").items()):
             if unit.parent_id == above:
@@ -817,6 +1128,10 @@ _HAPPENED: Final[dict[type[Any], Any]] = {
     events.KpiReadingRetracted: "retracted",
     events.KpiReadingMissed: "missed",
 }
+
+
+def _said_before(cycle: CycleState | None) -> int:
+    return 0 if cycle is None else len(cycle.card.retrospectives)
 
 
 def _counts(said: Said) -> tuple[datetime, int]:

@@ -229,6 +229,60 @@ def test_what_came_to_be_known_later_counts_where_it_is_asked_for(
     assert [each.event for each in now.check_ins] == ["recorded"]  # made in the week
 
 
+def test_what_is_known_later_is_no_movement_of_the_week(store: ViewStore, ask: Asker) -> None:
+    log = eventful()
+    log.add(
+        events.CheckInCorrected(
+            "kr",
+            check_in_id="b",
+            effective_at=at(8, 1),
+            reason="a typo",
+            value_was=Decimal(99),
+            value=Decimal("99.5"),
+        ),
+        known_at=at(8, 20),
+    )
+    log.add(
+        events.KpiReadingCorrected(
+            "kpi",
+            period=JULY,
+            effective_at=reading(JULY, "99").effective_at,
+            value_was=Decimal(97),
+            value=Decimal(98),
+            source="probe",
+            definition_version=1,
+            reason="the probe was right",
+        ),
+        known_at=at(8, 20),
+    )
+    fill(store, log)
+    then, now = digest(ask), digest(ask, known_at="2025-08-31")
+    # Known by now, the week before had come as far already.
+    assert then.objectives[0].progress_was == Decimal("0.5")
+    assert now.objectives[0].progress_was == Decimal("0.75")
+    query = AsOf(as_of="2025-08-03", known_at="2025-08-31", goal="objective/uptime")
+    (before,) = ask(query, Goals).objectives
+    assert now.objectives[0].progress_was == before.progress
+    # What was said of a reading in the week is told, and counts no more.
+    assert [(each.value, each.counts) for each in then.kpis[0].readings] == [(Decimal(97), True)]
+    assert [(each.value, each.counts) for each in now.kpis[0].readings] == [(Decimal(97), False)]
+
+
+def test_what_was_said_while_a_clock_went_back_is_told_in_the_week_in_which_it_came(
+    store: ViewStore, ask: Asker
+) -> None:
+    log = eventful()
+    log.add(events.CommentAdded("kpi/kpi", comment_id="l", text="hm"), known_at=at(8, 19))
+    log.add(events.RetrospectiveRecorded("q3", learned="a third one"), known_at=at(8, 10))
+    fill(store, log)
+    told = [
+        each.retrospective.learned
+        for week in (32, 33, 34)
+        for each in digest(ask, f"2025-W{week}").said
+    ]
+    assert told == ["two probes", "a third one"]
+
+
 @pytest.mark.parametrize(
     ("asked", "why"),
     [

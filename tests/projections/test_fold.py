@@ -32,6 +32,7 @@ from goal_contracts.queries import (
     Replay,
     RolledUp,
     RollUps,
+    WeeklyDigest,
 )
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
@@ -197,9 +198,9 @@ def replay(asked: Asked) -> None:
 
 
 def report(asked: Asked) -> None:
-    """What a cycle came to: as it was closed, unless a moment is asked for."""
-    for cycle in ("q1", "x"):
-        pages = asked.ask(query_of(CycleReport, asked.moment, cycle=cycle))
+    """What a cycle came to, and the way there: as it was closed, unless a moment is asked for."""
+    for cycle, by_week in (("q1", False), ("x", False), ("q1", True)):
+        pages = asked.ask(query_of(CycleReport, asked.moment, cycle=cycle, by_week=by_week))
         then = asked.then
         if asked.moment == Moment(None, None) and cycle in then.of("cycle"):
             card = then.of("cycle")[cycle].card
@@ -209,12 +210,36 @@ def report(asked: Asked) -> None:
         if cycle not in then.of("cycle"):
             assert pages == ["not_found"]
             continue
-        first = pages[0]
-        parts = {
-            part: tuple(each for page in pages for each in getattr(page, part))
-            for part in ("late", "units", "objectives", "kpis")
-        }
-        same(replace(first, **parts, cursor=None), then.report(cycle))
+        parts = joined(pages, "late", "units", "objectives", "kpis", "series")
+        expected = then.by_week(cycle) if by_week else then.report(cycle)
+        same(replace(pages[0], **parts, cursor=None), expected)
+
+
+def digest(asked: Asked) -> None:
+    """What the week of a moment brought, of everything and of a unit."""
+    if asked.moment.as_of is None:  # which is about the clock's own week
+        return
+    for unit in (None, asked.random.choice(["co", "sales", "pat"])):
+        pages = asked.ask(query_of(WeeklyDigest, asked.moment, unit=unit))
+        if unit is not None and not is_there_by(asked, "unit", unit):
+            assert pages == ["not_found"]
+            continue
+        parts = joined(pages, "late", "changes", "check_ins", "units", "objectives", "kpis", "said")
+        same(replace(pages[0], **parts, cursor=None), asked.then.digest(unit))
+
+
+def joined(pages: Sequence[Any], *parts: str) -> dict[str, tuple[Any, ...]]:
+    """Parts of an answer from all of its pages."""
+    return {part: tuple(each for page in pages for each in getattr(page, part)) for part in parts}
+
+
+def is_there_by(asked: Asked, kind: Kind, name: str) -> bool:
+    """Whether a thing had come to be."""
+    return any(
+        (each.kind, each.goal_id) == (kind, name)
+        for each in asked.past.log
+        if each.position <= asked.then.seen.structure
+    )
 
 
 def diff(asked: Asked) -> None:
@@ -301,6 +326,7 @@ VIEWS: Final[tuple[Callable[[Asked], None], ...]] = (
     readings,
     replay,
     report,
+    digest,
     diff,
     roll_ups,
 )
