@@ -157,9 +157,11 @@ def test_nobody_is_behind_before_the_first_check_in_would_be_overdue(
     store: ViewStore, ask: Asker
 ) -> None:
     fill(store, pursued())
-    assert "behind_pace" not in kinds(ask, "2025-07-10")
-    behind = one(ask, "behind_pace", at(7, 11))
-    assert behind.since == datetime(2025, 7, 10, 22, tzinfo=UTC)
+    assert "behind_pace" not in kinds(ask, "2025-07-10T21:59:59.999999Z")
+    # The day's first instant is one of it.
+    for moment in "2025-07-10T22:00:00Z", at(7, 11):
+        behind = one(ask, "behind_pace", moment)
+        assert behind.since == datetime(2025, 7, 10, 22, tzinfo=UTC)
     assert behind.severity == "critical"
     assert behind.why == "0 % reached where the pace expects 12 %"
 

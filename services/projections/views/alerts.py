@@ -196,15 +196,17 @@ def _behind_since(
     as_of: datetime,
 ) -> datetime | None:
     """Since when progress has been behind without a break; None, it is not."""
+    if as_of < judged_from:
+        return None
     since: datetime | None = None
     for (at, progress), (end, _) in pairwise((*steps, (as_of, measures.ZERO))):
         if at == end != as_of:
             continue  # replaced in the same instant
-        behind_from = max(judged_from, _crossing(progress, band, course))
-        if behind_from >= end:
+        crossing = _crossing(progress, band, course)
+        if crossing >= end:
             since = None
-        elif since is None or behind_from > at:
-            since = max(behind_from, at)
+        elif since is None or crossing > at:
+            since = max(crossing, judged_from, at)
     return since
 
 
