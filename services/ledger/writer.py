@@ -1,11 +1,12 @@
 """The single writer: decides commands against exact state and appends what follows.
 
 While one group is being appended, the commands that arrive are decided on top of it; they are the
-next group. Each append expects the last sequence of the stream, so a successful one, or for a group
-without events one look at the log's last position, proves that every decision of the group was made
-on exact state. Only then does it become the state, and only then are the replies sent. What is in
-memory is only ever what the log has said: when an append fails, all that is decided and not settled
-is dropped, the log is read, and the same commands are decided again.
+next group, and most of a large one is sent. Each append expects the last sequence of the stream, so
+a successful one, or for a group without events one look at the log's last position, proves that
+every decision of the group was made on exact state. Only then does it become the state, and only
+then are the replies sent. What is in memory is only ever what the log has said: when an append
+fails, all that is decided and not settled is dropped, the log is read, and the same commands are
+decided again.
 """
 
 import asyncio
@@ -30,8 +31,9 @@ from services.ledger.domain import Organisation, evolve, facts_due
 from services.ledger.domain.frozen_state import Held, Originator, Thawed, hold
 from services.ledger.metrics import Metrics
 from services.ledger.request import Request, SendReply, Waiting
-from services.ledger.stage import Decided, Stage, Staged
+from services.ledger.stage import Decided, Stage
 from services.ledger.store.log import (
+    Ahead,
     AppendFailed,
     Conflict,
     GoalLog,
@@ -48,6 +50,8 @@ DECIDED_AT_ONCE_MAX: Final = 16
 IN_TURN_MAX: Final = 5
 """So many events, each a command of its own, are appended one after the other: that is one fsync
 each, where a batch of any size is five on a single server."""
+AHEAD_MIN: Final = 200
+"""So many events of a group are worth a write of their own before it may be committed."""
 CONFLICT_RETRIES_MAX: Final = 50
 FAULT_RETRIES_MAX: Final = 50
 FAULT_PAUSE_FIRST_S: Final = 0.05
@@ -158,12 +162,11 @@ class Writer:
 
     async def run(self) -> None:
         """Decide and append, group after group, until cancelled."""
-        stage = self._stage()
-        to_answer: Sequence[Decided] = ()
+        group, before = self._group(), None
         while True:
-            while not stage.decided:
-                await self._decide_some(stage)
-            stage, to_answer = await self._commit(stage, to_answer)
+            while not group.stage.decided:
+                await self._decide_some(group.stage)
+            group, before = await self._commit(group, before)
 
     def facts_due(self, now: datetime) -> Iterator[tuple[str, str, Command]]:
         """What time alone has made true: organisation, command id and command of each fact."""
@@ -176,48 +179,52 @@ class Writer:
         async with asyncio.timeout(timeout_s):
             await self._nothing_open.wait()
 
-    def _stage(self, after: Stage | None = None) -> Stage:
-        last = self.position if after is None else after.last
-        return Stage(self._organisations, last, self._new_event_ids, after)
+    def _group(self, after: "_Group | None" = None) -> "_Group":
+        last = self.position if after is None else after.stage.last
+        below = None if after is None else after.stage
+        stage = Stage(self._organisations, last, self._new_event_ids, below)
+        return _Group(stage, self._versions, {} if after is None else after.versions)
 
     async def _commit(
-        self, stage: Stage, to_answer: Sequence[Decided]
-    ) -> tuple[Stage, Sequence[Decided]]:
-        """Append a group; meanwhile answer the one before, and decide the next.
+        self, group: "_Group", before: "_Group | None"
+    ) -> "tuple[_Group, _Group | None]":
+        """Append a group; meanwhile answer and settle the one before, and decide the next.
 
-        That next one is returned, and what is still to be answered once it is on its way.
+        That next one is returned, and this one if it is to be settled once the next is on its way.
         """
+        stage = group.stage
         queued_s = asyncio.get_running_loop().time() - stage.decided[0].waiting.taken_at
         begun = time.perf_counter()
-        outgoing, versions = self._outgoing(stage.staged)
-        appending = await self._append(stage, outgoing)
-        self._answer(to_answer)
+        appending = await self._append(group)
+        if before is not None:
+            self._answer(before.stage.decided)
+            self._settle(before)
+            stage.stand_on_state()
         stage.foresee()
-        following = self._stage(after=stage)
+        following = self._group(after=group)
         while not appending.is_done:
-            await self._decide_some(following)
+            await self._send_ahead(following)
+            await self._decide_some(following.stage)
         try:
             appending.result()
         except AppendFailed as error:
-            await self._start_over([*stage.decided, *following.decided], error)
-            return self._stage(), ()
+            await self._start_over([*stage.decided, *following.stage.decided], error)
+            return self._group(), None
         took_s = time.perf_counter() - begun
         self.metrics.committed(
             len(stage.decided), len(stage.staged), queued_s=queued_s, took_s=took_s
         )
         self._retries = 0
-        if following.decided:
-            self._settle(stage, versions)
-            following.stand_on_state()
-            return following, stage.decided
+        if following.stage.decided:
+            return following, group
         self._answer(stage.decided)
-        self._settle(stage, versions)
-        return self._stage(), ()
+        self._settle(group)
+        return self._group(), None
 
-    def _settle(self, stage: Stage, versions: Mapping[Originator, int]) -> None:
-        stage.settle()
-        self._versions.update(versions)
-        self.position = stage.last
+    def _settle(self, group: "_Group") -> None:
+        group.stage.settle()
+        self._versions.update(group.versions)
+        self.position = group.stage.last
 
     async def _decide_some(self, stage: Stage) -> None:
         """Decide what waits, a little at a time; without anything to decide, wait for it."""
@@ -232,16 +239,35 @@ class Writer:
         else:
             await asyncio.sleep(0)
 
-    async def _append(self, stage: Stage, outgoing: Sequence[Outgoing]) -> "Sent | Looked":
+    async def _append(self, group: "_Group") -> "Sent | Looked":
         """Send it; without events, make sure that nobody else has appended."""
-        if not outgoing:
-            return await self._look(stage.position)
+        position = group.stage.position
+        if not group.stage.staged:
+            return await self._look(position)
         return await self._log.send(
-            outgoing,
-            stage.position,
+            group.outgoing(),
+            position,
             self._wake.set,
-            together=stage.holds_together or len(outgoing) > self._in_turn_max,
+            together=self._is_batch(group.stage),
+            ahead=group.ahead,
         )
+
+    async def _send_ahead(self, group: "_Group") -> None:
+        """Send most of a large group while the one before is being stored; its end waits for that.
+
+        If that fails its end is never sent, and so nothing of it is stored.
+        """
+        sent = 0 if group.ahead is None else group.ahead.count
+        if len(group.stage.staged) - sent < AHEAD_MIN or not self._is_batch(group.stage):
+            return
+        ahead, group.ahead = group.ahead, None
+        with contextlib.suppress(nats.errors.Error):  # then all of it is sent in its turn
+            ahead = ahead or await self._log.ahead(group.stage.position)
+            ahead.send(group.outgoing())
+            group.ahead = ahead
+
+    def _is_batch(self, stage: Stage) -> bool:
+        return stage.holds_together or len(stage.staged) > self._in_turn_max
 
     async def _look(self, expected: int) -> "Looked":
         try:
@@ -342,18 +368,37 @@ class Writer:
         self._versions[originator] = self._versions.get(originator, 0) + 1
         self.position = recorded.position
 
-    def _outgoing(
-        self, staged: Sequence[Staged]
-    ) -> tuple[list[Outgoing], Mapping[Originator, int]]:
-        """The events as they are sent, and the versions that their originators have then."""
-        versions: dict[Originator, int] = {}
-        outgoing = []
-        for recorded, payload in staged:
+
+class _Group:
+    """A stage on its way to the log.
+
+    Versions count on from those of the state, and from those of the group before it.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        versions: Mapping[Originator, int],
+        versions_before: Mapping[Originator, int],
+    ) -> None:
+        self.stage = stage
+        self.ahead: Ahead | None = None
+        self.versions: dict[Originator, int] = {}
+        """Those of the goals that it is about, once its events are there."""
+        self._known = versions
+        self._before = versions_before
+        self._outgoing: list[Outgoing] = []
+
+    def outgoing(self) -> Sequence[Outgoing]:
+        """Its events so far, as they are sent."""
+        versions = self.versions
+        for recorded, payload in self.stage.staged[len(self._outgoing) :]:
             originator = (recorded.organisation_id, recorded.kind, recorded.goal_id)
-            version = versions.get(originator, self._versions.get(originator, 0)) + 1
-            versions[originator] = version
-            outgoing.append(Outgoing(subjects.ledger(*originator, recorded.type), payload, version))
-        return outgoing, versions
+            last = versions.get(originator) or self._before.get(originator)
+            versions[originator] = version = (last or self._known.get(originator, 0)) + 1
+            subject = subjects.ledger(*originator, recorded.type)
+            self._outgoing.append(Outgoing(subject, payload, version))
+        return self._outgoing
 
 
 class Looked(Struct, frozen=True):

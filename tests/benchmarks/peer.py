@@ -41,7 +41,7 @@ from services.ledger.metrics import Metrics
 from services.ledger.request import Request, SendReply
 from services.ledger.stage import refused
 from services.ledger.standby import collect_garbage_seldom
-from services.ledger.store.log import GoalLog, Outgoing
+from services.ledger.store.log import Ahead, GoalLog, Outgoing
 from services.ledger.writer import Writer
 
 STORES: Final = ("umadb", "postgresql", "sqlite")
@@ -89,6 +89,7 @@ class StoreLog(GoalLog):
         answered: Callable[[], None],
         *,
         together: bool = True,
+        ahead: Ahead | None = None,
     ) -> Any:
         """In one append, however many they are."""
         loop = asyncio.get_running_loop()
@@ -96,8 +97,18 @@ class StoreLog(GoalLog):
         new = [_new_event(event) for event in events]
         return _Appending(loop.run_in_executor(self._thread, self._store.append, new), answered)
 
+    async def ahead(self, expected_last: int) -> Ahead:
+        return _NothingAhead(self.outbox, "", expected_last)
+
     async def last_position(self) -> int:
         return self._last
+
+
+class _NothingAhead(Ahead):
+    """A store takes a group at once."""
+
+    def send(self, events: Sequence[Outgoing]) -> None:
+        self.count = len(events)
 
 
 class _Appending:

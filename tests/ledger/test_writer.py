@@ -23,7 +23,15 @@ from goal_contracts.replies import Accepted, Reason, Refused
 from services.ledger import stage as stage_module
 from services.ledger import writer as writer_module
 from services.ledger.domain import Asked, Decided, Organisation, judge
-from services.ledger.store.log import BATCH_ID, Conflict, GoalLog, OutcomeUnknown, Outgoing
+from services.ledger.store.log import (
+    BATCH_ID,
+    Ahead,
+    AppendFailed,
+    GoalLog,
+    OutcomeUnknown,
+    Outgoing,
+    version_of,
+)
 from services.ledger.store.streams import StreamSettings
 from tests.ledger.on_a_stream import NOW, Ledger, running
 from tests.ledger.scraped import scraped
@@ -167,6 +175,11 @@ class TroubledLog(GoalLog):
     errors: list[Exception]
     stored: bool
     sizes: list[int]
+    aheads: list[Ahead]
+
+    async def ahead(self, expected_last: int) -> Ahead:
+        self.aheads.append(await super().ahead(expected_last))
+        return self.aheads[-1]
 
     async def send(
         self,
@@ -175,18 +188,24 @@ class TroubledLog(GoalLog):
         answered: Callable[[], None],
         *,
         together: bool = True,
+        ahead: Ahead | None = None,
     ) -> Any:
-        held = Held()
+        held, stored = Held(), asyncio.Event()
         self.sizes.append(len(events))
+        events = [*events]
 
         async def append() -> None:
             await self.released.wait()
             held.error = self.errors.pop(0) if self.errors else None
             if held.error is None or self.stored:
+                sent = await GoalLog.send(
+                    self, events, expected_last, stored.set, together=together, ahead=ahead
+                )
+                await stored.wait()
                 try:
-                    await GoalLog(self.client, self.stream).append(events, expected_last)
-                except Conflict as conflict:
-                    held.error = conflict
+                    sent.result()
+                except AppendFailed as error:
+                    held.error = error
             held.is_done = True
             answered()
 
@@ -201,6 +220,7 @@ async def troubled(
     """A second writer, whose appends fail as told; the organisation is open."""
     log = TroubledLog(ledger.log.client, stream_settings.name)
     log.released, log.errors, log.stored, log.sizes = asyncio.Event(), [], False, []
+    log.aheads = []
     log.released.set()
     async with running(log, stream_settings) as second:
         yield second, log
@@ -270,6 +290,69 @@ async def test_another_writers_append_in_between_changes_the_decision_that_waite
     assert isinstance(reply, Refused)
     assert reply.reason is Reason.ID_TAKEN
     assert scraped(slow.writer.metrics)["fencings_total"] == 1
+
+
+async def many_on_top_of_one(
+    ledger: Ledger, log: TroubledLog
+) -> tuple[asyncio.Task[list[Any]], asyncio.Task[list[Any]]]:
+    """One append that waits, and on top of it so many commands that most are sent ahead."""
+    log.released.clear()
+    first = asyncio.create_task(ledger.ask(unit(1), command_id="first"))
+    await eventually(lambda: log.sizes == [1])
+    rename = RenameUnit(unit_id="team-1", name="Platform")
+    others = [unit(number) for number in range(2, 302)]
+    many = asyncio.create_task(ledger.ask(rename, *others))
+    await eventually(lambda: ledger.writer.waiting == 0 and bool(log.aheads))
+    return first, many
+
+
+async def test_a_large_group_is_sent_ahead_and_committed_once_what_it_rests_on_is_stored(
+    troubled: tuple[Ledger, TroubledLog],
+) -> None:
+    ledger, log = troubled
+    first, many = await many_on_top_of_one(ledger, log)
+    [ahead] = log.aheads
+    assert ahead.count >= writer_module.AHEAD_MIN - 1
+    assert await log.last_position() == 1
+    log.released.set()
+    replies = [*await first, *await many]
+    assert [reply.position for reply in replies] == [*range(2, 304)]
+    assert [recorded.position for recorded in await ledger.events()] == [*range(1, 304)]
+    assert log.sizes == [1, 301]
+    assert [version_of(message) for message in await log.get([2, 3, 4])] == [1, 2, 1]
+    # What was sent ahead counts for the next: it is not numbered anew.
+    [again] = await ledger.ask(RenameUnit(unit_id="team-1", name="Core"))
+    assert isinstance(again, Accepted)
+    assert version_of((await log.get([again.position]))[0]) == 3
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_what_was_sent_ahead_of_a_failed_append_is_decided_and_sent_again(
+    troubled: tuple[Ledger, TroubledLog], *, stored: bool
+) -> None:
+    ledger, log = troubled
+    log.errors, log.stored = [OutcomeUnknown("lost")], stored
+    first, many = await many_on_top_of_one(ledger, log)
+    log.released.set()
+    replies = [*await first, *await many]
+    assert [reply.position for reply in replies] == [*range(2, 304)]
+    commands = [recorded.command_id for recorded in await ledger.events()]
+    assert commands[1:] == [reply.command_id for reply in replies]
+
+
+async def test_what_was_sent_ahead_gives_way_to_another_writer(
+    ledger: Ledger, troubled: tuple[Ledger, TroubledLog]
+) -> None:
+    slow, log = troubled
+    first, many = await many_on_top_of_one(slow, log)
+    [theirs] = await ledger.ask(DefineUnit(unit_id="team-7", name="Other", unit_kind="team"))
+    log.released.set()
+    assert isinstance(theirs, Accepted)
+    assert theirs.position == 2
+    refused = [reply for reply in [*await first, *await many] if isinstance(reply, Refused)]
+    assert [reply.reason for reply in refused] == [Reason.ID_TAKEN]
+    commands = [recorded.command_id for recorded in await ledger.events()]
+    assert len(commands) == len(set(commands)) == 303
 
 
 async def test_who_gets_no_answer_after_many_faults_can_ask_again(

@@ -198,22 +198,33 @@ class GoalLog:
         answered: Callable[[], None],
         *,
         together: bool = True,
+        ahead: "Ahead | None" = None,
     ) -> "Sent":
         """The same without waiting: `answered` is called once the outcome is there.
+
+        What was sent `ahead` of a group is a beginning of `events`, and is not sent again.
 
         With `together` false each is sent when the one before is stored: after a failure a
         beginning of them may be stored, and a few cost less this way than as a batch. (Not all at
         once: if another writer takes the place of the first, the second would find its own.)
         """
         _require_storable(events)
-        if self._acks is None:
-            self._acks = _Acks(self.client)
-            await self._acks.open()
-        parts = [events] if together else [[event] for event in events]
-        sent = Sent(self.outbox, self._acks.new_address(), parts, expected_last, answered)
-        self._acks.wait_for(sent, self._ack_timeout_s)
+        acks = await self._where_to_acknowledge()
+        if ahead is None:
+            parts = [events] if together else [[event] for event in events]
+            sent = Sent(self.outbox, acks.new_address(), parts, expected_last, answered)
+        else:
+            sent = Sent(
+                self.outbox, ahead.reply_to, [events], expected_last, answered, ahead=ahead.count
+            )
+        acks.wait_for(sent, self._ack_timeout_s)
         sent.go_on()
         return sent
+
+    async def ahead(self, expected_last: int) -> "Ahead":
+        """The beginning of a batch whose end waits until position `expected_last` is stored."""
+        acks = await self._where_to_acknowledge()
+        return Ahead(self.outbox, acks.new_address(), expected_last)
 
     async def settle(self, events: Sequence[Outgoing], expected_last: int) -> int:
         """What became of an append whose outcome is unknown: the last position it has.
@@ -268,6 +279,12 @@ class GoalLog:
             found += await asyncio.gather(*map(self._get_one, some))
         return found
 
+    async def _where_to_acknowledge(self) -> "_Acks":
+        if self._acks is None:
+            self._acks = _Acks(self.client)
+            await self._acks.open()
+        return self._acks
+
     async def _settled(self, events: Sequence[Outgoing], expected_last: int, last: int) -> int:
         [stored] = await self.get([expected_last + 1])
         # All or nothing: where the first is, the others are.
@@ -302,6 +319,34 @@ class _Ack(ApiAnswer, frozen=True, kw_only=True):
 _ack: Final = msgspec.json.Decoder(_Ack)
 
 
+class Ahead:
+    """The beginning of a batch, on its way while the append before it is.
+
+    Its last event commits it, so it may be given up at any time: the server forgets a batch that
+    nobody commits within 10 s. It is not committed either if any part of it was lost.
+    """
+
+    def __init__(self, outbox: Outbox, reply_to: str, expected_last: int) -> None:
+        self.reply_to = reply_to
+        self.count = 0
+        """How many events were sent."""
+        self._outbox = outbox
+        self._expected_last = expected_last
+
+    def send(self, events: Sequence[Outgoing]) -> None:
+        """Of the events that there are so far all but the last; a nats.errors.Error if it cannot.
+
+        After an error this is of no use any more.
+        """
+        batch_id = _batch_id(self.reply_to)
+        for number in range(self.count + 1, len(events)):
+            event = events[number - 1]
+            headers = _headers_in(batch_id, event, number, self._expected_last)
+            self._outbox.put(event.subject, event.payload, "", headers)
+        self.count = max(self.count, len(events) - 1)
+        self._outbox.send()
+
+
 class Sent:
     """An append that is under way, part after part, and how it ended."""
 
@@ -312,9 +357,12 @@ class Sent:
         parts: Sequence[Sequence[Outgoing]],
         expected_last: int,
         answered: Callable[[], None],
+        *,
+        ahead: int = 0,
     ) -> None:
         self.reply_to = reply_to
         self.is_done = False
+        self._ahead = ahead
         self._outbox = outbox
         self._parts = deque(parts)
         self._last = expected_last
@@ -331,19 +379,17 @@ class Sent:
     def go_on(self) -> None:
         """Send the next part."""
         events = self._parts[0]
-        batch_id = self.reply_to.rpartition(".")[2]
+        batch_id = _batch_id(self.reply_to) if len(events) > 1 else None
         try:
-            for number, event in enumerate(events, start=1):
-                headers = f"{_SAME}{VERSION}: {event.version}\r\n"
-                if number == 1:
-                    headers += f"{EXPECTED_LAST}: {self._last}\r\n"
-                is_last = number == len(events)
-                if len(events) > 1:
-                    headers += f"{BATCH_ID}: {batch_id}\r\n{BATCH_SEQUENCE}: {number}\r\n"
-                    if is_last:  # without its last message, which commits it, it is nothing
-                        headers += f"{BATCH_COMMIT}: 1\r\n"
-                reply_to = self.reply_to if is_last else ""
-                self._outbox.put(event.subject, event.payload, reply_to, headers)
+            for number in range(self._ahead + 1, len(events)):
+                event = events[number - 1]
+                headers = _headers_in(batch_id, event, number, self._last)
+                self._outbox.put(event.subject, event.payload, "", headers)
+            event = events[-1]
+            headers = _headers_in(batch_id, event, len(events), self._last)
+            if batch_id is not None:  # without its last message, which commits it, it is nothing
+                headers += f"{BATCH_COMMIT}: 1\r\n"
+            self._outbox.put(event.subject, event.payload, self.reply_to, headers)
         except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError) as error:
             self.fail(OutcomeUnknown(f"not sent: {error}"))
         self._outbox.send()
@@ -426,6 +472,20 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 class _StoredAnswer(ApiAnswer, frozen=True, kw_only=True):
     message: _Stored = _Stored(subject="", seq=0, time="")
+
+
+def _batch_id(reply_to: str) -> str:
+    return reply_to.rpartition(".")[2]
+
+
+def _headers_in(batch_id: str | None, event: Outgoing, number: int, expected_last: int) -> str:
+    """What the server is told of the event with that number in its group, as lines."""
+    lines = f"{_SAME}{VERSION}: {event.version}\r\n"
+    if number == 1:
+        lines += f"{EXPECTED_LAST}: {expected_last}\r\n"
+    if batch_id is not None:
+        lines += f"{BATCH_ID}: {batch_id}\r\n{BATCH_SEQUENCE}: {number}\r\n"
+    return lines
 
 
 def _require_storable(events: Sequence[Outgoing]) -> None:

@@ -11,6 +11,7 @@ from services.ledger.store.log import (
     BATCH_EVENTS_MAX,
     BATCH_ID,
     PAYLOAD_BYTES_MAX,
+    Ahead,
     AppendRefused,
     Conflict,
     GoalLog,
@@ -161,6 +162,69 @@ async def test_of_events_sent_in_turn_none_is_stored_after_one_that_is_not(nats_
         with pytest.raises(AppendRefused):
             await sent_in_turn(log, [one, large, three], 3)
         assert await payloads(log) == ["event 1", "event 2", "event 3", "event 4"]
+
+
+async def committed(
+    log: GoalLog, ahead: Ahead, group: Sequence[Outgoing], expected_last: int
+) -> int:
+    answered = asyncio.Event()
+    sent = await log.send(group, expected_last, answered.set, ahead=ahead)
+    async with asyncio.timeout(10):
+        await answered.wait()
+    return sent.result()
+
+
+async def test_most_of_a_group_may_be_sent_before_what_it_stands_on_is_stored(
+    nats_url: str,
+) -> None:
+    async with own_log(nats_url) as log:
+        group = events(log, 9, first=4)
+        ahead = await log.ahead(3)
+        ahead.send(group[:4])
+        ahead.send(group[:1])
+        ahead.send(group[:7])
+        assert ahead.count == 6
+        assert await log.append(events(log, 3), 0) == 3
+        assert await log.last_position() == 3
+        assert await committed(log, ahead, group, 3) == 12
+        assert await payloads(log) == [f"event {number}" for number in range(1, 13)]
+
+
+async def test_what_was_sent_ahead_is_nothing_until_its_end_is_sent(nats_url: str) -> None:
+    async with own_log(nats_url) as log:
+        given_up = await log.ahead(0)
+        given_up.send([event(log, "given up")] * 5)
+        assert await log.append(events(log, 3), 0) == 3
+        assert await log.append(events(log, 1, first=4), 3) == 4
+        assert await payloads(log) == [f"event {number}" for number in range(1, 5)]
+
+
+async def test_what_was_sent_ahead_loses_its_place_to_who_is_faster(nats_url: str) -> None:
+    settings = own_settings()
+    async with own_log(nats_url, settings) as ours, own_log(nats_url, settings) as theirs:
+        ahead = await ours.ahead(1)
+        group = [event(ours, "ours")] * 5
+        ahead.send(group)
+        assert await theirs.append([event(theirs, "theirs")] * 4, 0) == 4
+        with pytest.raises(Conflict):
+            await committed(ours, ahead, group, 1)
+        assert await payloads(ours) == ["theirs"] * 4
+
+
+async def test_of_what_was_sent_ahead_no_part_may_be_lost(
+    nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with own_log(nats_url) as log:
+        ahead = await log.ahead(0)
+        group = events(log, 9)
+        ahead.send(group[:4])
+        with monkeypatch.context() as lost:
+            lost.setattr(log.outbox, "put", lambda *_: None)
+            ahead.send(group[:7])
+        with pytest.raises(AppendRefused):
+            await committed(log, ahead, group, 0)
+        assert await log.last_position() == 0
+        assert await log.append(group, 0) == 9
 
 
 async def test_where_nobody_takes_appends_the_outcome_is_not_known(nats_url: str) -> None:
