@@ -108,10 +108,16 @@ def postgresql(home: Path) -> Iterator[str]:
         process = subprocess.Popen(serve, user=user, cwd="/", stdout=log, stderr=log)
     try:
         _wait_for_port(process, port, log_file)
+        wait_until(lambda: _takes_work(data), START_S, f"PostgreSQL; its log is {log_file}")
         yield str(port)
     finally:
         process.send_signal(signal.SIGINT)  # for it that means: at once, without waiting for anyone
         process.wait(STOP_S)
+
+
+def _takes_work(data: Path) -> bool:
+    """It listens before it does; the last line of this file says when."""
+    return (data / "postmaster.pid").read_text().split()[-1] == "ready"
 
 
 def _postgresql_programs() -> Path:
