@@ -53,7 +53,7 @@ coverage: $(READY)
 mutation: $(READY)
 	$(BIN)/python tests/ledger/domain/mutation.py $(MODULE)
 
-# Some twenty minutes; ARGS="--quick" is three, ARGS="--only commands" one part of it. In an
+# Half an hour; ARGS="--quick" is three, ARGS="--only commands" one part of it. In an
 # environment of its own, where the libraries of others are; without them: make bench PEERS=0.
 bench: $(if $(filter 0,$(PEERS)),$(READY),$(BENCH_READY))
 	@exec $(<D)/bin/python -m tests.benchmarks $(ARGS)
