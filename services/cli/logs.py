@@ -4,7 +4,9 @@ import asyncio
 import atexit
 import contextlib
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -20,7 +22,7 @@ class QuietLogger:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        atexit.register(self._write)
+        atexit.register(self._end)
 
     def msg(self, line: str) -> None:
         self._lines.append(line)
@@ -39,6 +41,13 @@ class QuietLogger:
         if lines:
             with contextlib.suppress(OSError):
                 print(*lines, sep="\n", file=sys.stderr, flush=True)
+
+    def _end(self) -> None:
+        self._write()
+        try:
+            sys.stderr.flush()
+        except OSError:  # Python would try once more, and call the whole program failed: 120
+            sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # to the end
 
 
 _console: Final = structlog.dev.ConsoleRenderer()
