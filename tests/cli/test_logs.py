@@ -1,7 +1,11 @@
 """How a service's log is written: a line for each thing said, in JSON for whoever collects it."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -28,6 +32,19 @@ def test_a_line_says_what_happened_how_bad_it_is_and_when(
     [line] = written(capsys)
     assert line.pop("timestamp")
     assert line == {"event": "lease_lost", "level": "warning", "why": "another ledger has it"}
+
+
+def test_a_full_disk_does_not_make_a_program_fail_that_has_done_its_work() -> None:
+    program = (
+        "from services.cli import logs; logs.configure(); logs.structlog.get_logger().info('x')"
+    )
+    # Unbuffered, Python would have nothing left to write at the end.
+    buffered = {name: of for name, of in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("wb") as full_disk:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stderr=full_disk, env=buffered, check=False
+        )
+    assert done.returncode == 0
 
 
 def test_an_event_with_lines_is_written_as_those_lines(capsys: pytest.CaptureFixture[str]) -> None:

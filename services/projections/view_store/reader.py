@@ -393,7 +393,7 @@ class Reader:
             "structure": structure,
         }
         if kpi_ids is None and unit_ids is not None:
-            rows = _KPISEVER_OF_UNITS.rows(
+            rows = _KPIS_EVER_OF_UNITS.rows(
                 self._connection, unit_ids, organisation_id=organisation_id, known=known
             )
             kpi_ids = {row[0] for row in rows}
@@ -972,7 +972,7 @@ _OBJECTIVES_OF_UNITS: Final = ListStatement(
         schema.goal.c.goal_id.in_(_ever_of_units("objective", is_listed))
     )
 )
-_KPISEVER_OF_UNITS: Final = ListStatement(lambda is_listed: _ever_of_units("kpi", is_listed))
+_KPIS_EVER_OF_UNITS: Final = ListStatement(lambda is_listed: _ever_of_units("kpi", is_listed))
 _KPIS: Final = Statement(
     _kpis_stood()
     .where(schema.goal.c.goal_id > bindparam("after"))

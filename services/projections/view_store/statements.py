@@ -36,7 +36,7 @@ from services.projections.view_store import schema
 LISTED: Final = "listed"
 LENGTHS: Final = (1, 4, 16, 64, 256)
 """How many values a list has in a text; a shorter one is filled up."""
-TABLE_LENGTHS: Final = (1, 4, 16)
+TABLE_LENGTHS: Final = LENGTHS[:3]
 """How many rows a table has in a text: for more, SQLite would first read all of what is joined."""
 ARRAY_MAX: Final = 5_000
 
