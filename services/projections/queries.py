@@ -148,13 +148,15 @@ class CannotAnswer(Exception):
 class Answered(Struct, frozen=True):
     """An answer as it is sent, the position it reflects, and where the rest of it begins.
 
-    A final one is about a past that is over for good: asked again, it has the same bytes.
+    A final one is about a past that is over for good: asked again, it has the same bytes. Of any
+    other, `told_at` is the moment that it names and that goes on; None, it names none.
     """
 
     body: bytes
     position: int
     cursor: str | None
     is_final: bool
+    told_at: datetime | None = None
 
 
 class EventsAfter(Struct, frozen=True):
@@ -286,6 +288,7 @@ class Questions:
                         position=_reflected(answer),
                         cursor=getattr(answer, "cursor", None),
                         is_final=is_final,
+                        told_at=None if is_final else _told_at(answer),
                     )
                 limit = max(limit // 2, 1)
 
@@ -1004,6 +1007,15 @@ def _reflected(answer: Answer) -> int:
             return 0
         case _:
             return answer.reflects.position
+
+
+def _told_at(answer: Answer) -> datetime | None:
+    """The moment an answer is about, where it names one."""
+    match answer:
+        case ViewPage() | ViewPosition() | QueryRefused():
+            return None
+        case _:
+            return answer.reflects.as_of
 
 
 def _moments(query: Query) -> tuple[str | None, ...]:

@@ -1,7 +1,9 @@
 """Answers as they go out: with their tag, how long they hold, and small where that is asked for.
 
 An answer about a past that is over holds for ever. Its bytes are kept, the last used of them, so
-that asking again costs what HTTP costs.
+that asking again costs what HTTP costs. An answer about the present has a weak tag, which stays
+the same until something happens or a day's end changes what is told: whoever asks from time to
+time gets the bytes only when there is news in them.
 """
 
 import gzip
@@ -11,12 +13,14 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import urlencode
 
+from goal_contracts import codec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
 
 from services.http.edge import Headers, safe
 from services.projections.queries import Answered
+from services.projections.view_store.schema import microseconds
 
 KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
 GZIP_FROM_BYTES: Final = 1_000
@@ -24,6 +28,7 @@ GZIP_LEVEL: Final = 5
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 NOT_KEPT: Final = "private, no-cache"
 POSITION_HEADER: Final = "goal-ledger-position"
+WEAK: Final = "W/"
 
 
 class Coded(Struct, frozen=True):
@@ -39,7 +44,7 @@ class Coded(Struct, frozen=True):
 
 
 class Outgoing:
-    """An answer in both its codings, each with a strong tag: the digest of what it reflects."""
+    """An answer in both its codings, each with its tag."""
 
     def __init__(self, organisation_id: str, answered: Answered, asked: Mapping[str, str]) -> None:
         """`asked` are the parameters of the question, for the link to the rest of it."""
@@ -54,11 +59,13 @@ class Outgoing:
         if answered.cursor is not None:
             rest = urlencode({**asked, "cursor": answered.cursor})
             headers.append((b"link", f'<?{rest}>; rel="next"'.encode()))
-        tag = sha256(body).hexdigest()[:32]
-        self._whole = _coded(f'"{tag}"', body, headers)
+        mark = "" if answered.is_final else WEAK
+        digest = sha256(_without_the_time(answered)).hexdigest()[:32]
+        self._whole = _coded(f'{mark}"{digest}"', body, headers)
         self._small = self._whole
         if gzipped is not None:
-            self._small = _coded(f'"{tag}-gzip"', gzipped, headers, (b"content-encoding", b"gzip"))
+            coding = (b"content-encoding", b"gzip")
+            self._small = _coded(f'{mark}"{digest}-gzip"', gzipped, headers, coding)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it as the request's headers want it: whole or small, or not again."""
@@ -129,6 +136,14 @@ def _coded(tag: str, body: bytes, headers: Headers, *of_coding: tuple[bytes, byt
     return Coded(tag, body, safe([*unchanged, *of_body]), safe(unchanged))
 
 
+def _without_the_time(answered: Answered) -> bytes:
+    """The body but for the moment that goes on, which its cursor holds as well."""
+    if answered.told_at is None:
+        return answered.body
+    of_cursor = str(microseconds(answered.told_at)).encode()
+    return answered.body.replace(codec.encode(answered.told_at), b"").replace(of_cursor, b"")
+
+
 def _gzipped(body: bytes) -> bytes | None:
     if len(body) < GZIP_FROM_BYTES:
         return None
@@ -146,5 +161,5 @@ def _accepts_gzip(accepted: bytes) -> bool:
 
 def _matches(asked: bytes, tag: str) -> bool:
     """Whether a tag is among those of If-None-Match; weakly compared, as it is to be."""
-    given = (each.strip().removeprefix("W/") for each in asked.decode("latin-1").split(","))
-    return any(each in {tag, "*"} for each in given)
+    given = (each.strip().removeprefix(WEAK) for each in asked.decode("latin-1").split(","))
+    return any(each in {tag.removeprefix(WEAK), "*"} for each in given)

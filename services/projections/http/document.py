@@ -30,7 +30,7 @@ PROBLEMS: Final[tuple[Code, ...]] = (
     "failed",
 )
 HEADERS: Final[Mapping[str, str]] = {
-    "ETag": "Of these very bytes, for If-None-Match.",
+    "ETag": "For If-None-Match: of these very bytes, or a weak one, of all but what time it is.",
     "Cache-Control": "For ever, if the answer is about a past that is over; else ask again.",
     "Goal-Ledger-Position": "The position of the log that the answer reflects.",
     "Link": 'Where the rest of the answer is (rel="next"), if there is more.',

@@ -31,9 +31,10 @@ class Served:
     def __init__(self, store: ViewStore, log: Log) -> None:
         self.store = store
         self.log = log
+        self.now = NOW
         self.feed = Feed(cast("Client", None), STREAM, store)
         self.questions = Questions(self.feed, store.engine)
-        self.live = LiveEvents(self.feed, self.questions, lambda: NOW)
+        self.live = LiveEvents(self.feed, self.questions, lambda: self.now)
 
     def happens(self) -> None:
         """One more event in the log, which the views have not read yet."""
@@ -78,7 +79,7 @@ async def serving(served: Served, issuer: Issuer) -> AsyncIterator[str]:
             tokens,
             metrics.text,
             served.status,
-            lambda: NOW,
+            lambda: served.now,
         )
         async with listening(app, HttpSettings()) as address:
             yield address

@@ -1,6 +1,7 @@
 """Each question has its path; every answer says what it reflects and how long it holds."""
 
 import gzip
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -157,6 +158,26 @@ async def test_who_has_the_answer_is_told_so_and_who_has_another_is_not(
         assert other.status_code == 200
     later = await client.get(f"{BEFORE}/goals?as_of=@21", headers={"If-None-Match": tag})
     assert later.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "asked", ["/goals", "/goals?limit=2", "/alerts", "/goals?known_at=2099-01-01"]
+)
+async def test_an_answer_about_the_present_comes_again_only_with_news(
+    served: Served, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    first = await client.get(BEFORE + asked)
+    tag = first.headers["etag"]
+    assert tag.startswith("W/")
+    monkeypatch.setattr(served, "now", served.now + timedelta(seconds=1))
+    told = {"If-None-Match": tag}
+    same = await client.get(BEFORE + asked, headers=told)
+    assert (same.status_code, same.content) == (304, b"")
+    assert (same.headers["etag"], same.headers["cache-control"]) == (tag, NOT_KEPT)
+    assert (await client.get(BEFORE + asked)).content != first.content or "2099" in asked
+    served.happens()
+    served.reads()
+    assert (await client.get(BEFORE + asked, headers=told)).status_code == 200
 
 
 async def test_an_answer_comes_small_to_who_takes_it_so_under_a_tag_of_its_own(
