@@ -828,13 +828,15 @@ class _Asked:
 
     def _alerts(self, query: Alerts, limit: int) -> AlertList:
         seen, start, scope = self._looked_at(query)
-        organisation = self._organisation_seen(seen)
-        alerts = [
-            alert
-            for alert in alerts_of(self._reader, self._organisation_id, organisation, seen, scope)
-            if query.owner in {None, alert.owner}
-        ]
+        key = self._organisation_id, seen, scope
+        found = self._reader.kept.alerts.get(key)
+        if found is None:
+            organisation = self._organisation_seen(seen)
+            found = alerts_of(self._reader, self._organisation_id, organisation, seen, scope)
+        alerts = [alert for alert in found if query.owner in {None, alert.owner}]
         end = start + limit
+        if end < len(alerts):  # for the pages to come
+            self._reader.kept.alerts.put(key, found)
         return AlertList(
             reflects=seen.reflects,
             alerts=tuple(alerts[start:end]),

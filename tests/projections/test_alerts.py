@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from unittest.mock import Mock
 
 import pytest
 from goal_contracts import events
@@ -12,6 +13,8 @@ from goal_contracts.policy import Policy
 from goal_contracts.queries import Alert, AlertList, Alerts
 from msgspec.structs import replace
 
+from services.projections import queries
+from services.projections.alerts import alerts_of
 from services.projections.queries import CannotAnswer
 from services.projections.view_store.store import ViewStore
 from services.projections.views.days import end_of_day
@@ -445,6 +448,18 @@ def test_the_gravest_come_first_then_the_oldest_and_pages_lose_nothing(
     pages = ask.pages(Alerts(as_of="2025-08-01", limit=2))
     assert [each for page in pages for each in page.alerts] == everything
     assert len(pages) == 3
+
+
+def test_all_pages_are_cut_from_one_piece_of_work(
+    store: ViewStore, ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, many())
+    worked_out = Mock(side_effect=alerts_of)
+    monkeypatch.setattr(queries, "alerts_of", worked_out)
+    assert len(ask.pages(Alerts(as_of="2025-08-01", limit=2))) == 3
+    assert worked_out.call_count == 1
+    ask.pages(Alerts(as_of="2025-08-01", limit=2, unit="sales"))
+    assert worked_out.call_count == 2
 
 
 def test_the_same_moment_has_the_same_bytes_whatever_came_later(

@@ -1,8 +1,9 @@
-"""What many goals have in common, kept decoded: organisations, their units and their cycles.
+"""What is kept from one question to the next, decoded or worked out.
 
-No version of them ever changes, and nearly every question needs some. So all of an organisation's
-are read once, and afterwards only those that came since; a question about a moment behind what is
-known here looks into the database for them no more. They take half a KiB each.
+That is above all what many goals have in common: organisations, their units and their cycles. No
+version of them ever changes, and nearly every question needs some. So all of an organisation's are
+read once, and afterwards only those that came since; a question about a moment behind what is known
+here looks into the database for them no more. They take half a KiB each.
 """
 
 import threading
@@ -10,9 +11,9 @@ from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
-from goal_contracts.queries import RollUp
+from goal_contracts.queries import Alert, RollUp
 
 from services.projections.views.current import State
 
@@ -21,8 +22,12 @@ VERSIONS_MAX: Final = 50_000
 """So many are kept at most: some 25 MiB. Whoever was asked about longest ago goes first."""
 
 ROLL_UPS_MAX: Final = 20_000
-"""So many lines are kept at most: some 30 MiB."""
+"""So many lines of roll-ups of closed cycles are kept at most: some 30 MiB."""
 
+ALERTS_MAX: Final = 20_000
+"""So many alerts are kept at most, while page after page of them is asked for: some 20 MiB."""
+
+T = TypeVar("T")
 Key = tuple[str, str, str]
 """Cycle, objective and id: the order in which things are told."""
 
@@ -84,7 +89,8 @@ class Kept:
     """Of one database of views; for several threads."""
 
     def __init__(self) -> None:
-        self.roll_ups = KeptRollUps()
+        self.roll_ups = KeptLists[RollUp](ROLL_UPS_MAX)
+        self.alerts = KeptLists[Alert](ALERTS_MAX)
         self._versions: OrderedDict[str, Versions] = OrderedDict()
         self._known_at: dict[str, datetime] = {}
         self._lock = threading.Lock()
@@ -131,14 +137,15 @@ class Kept:
         return at < known_at
 
 
-class KeptRollUps:
-    """The roll-ups of closed cycles, each by all that they depend on; for several threads."""
+class KeptLists(Generic[T]):
+    """Lists that were worked out, each by all that it depends on; for several threads."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, list[RollUp]] = OrderedDict()
+    def __init__(self, lines_max: int) -> None:
+        self._lines_max = lines_max
+        self._kept: OrderedDict[Hashable, list[T]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> list[RollUp] | None:
+    def get(self, key: Hashable) -> list[T] | None:
         """What was kept, if it still is."""
         with self._lock:
             found = self._kept.get(key)
@@ -146,12 +153,12 @@ class KeptRollUps:
                 self._kept.move_to_end(key)
         return found
 
-    def put(self, key: Hashable, roll_ups: list[RollUp]) -> None:
+    def put(self, key: Hashable, lines: list[T]) -> None:
         """Keep it, for as long as there is room."""
         with self._lock:
-            self._kept[key] = roll_ups
+            self._kept[key] = lines
             count = sum(map(len, self._kept.values()))
-            while count > ROLL_UPS_MAX:
+            while count > self._lines_max:
                 _, gone = self._kept.popitem(last=False)
                 count -= len(gone)
 
