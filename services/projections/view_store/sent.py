@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Engine, delete, update
+from sqlalchemy import Engine, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.projections.view_store import service_schema
@@ -61,19 +61,6 @@ class Sent:
                     update(service_schema.sent)
                     .where(sent.organisation_id == organisation_id, sent.item.in_(some))
                     .values(sent_at=now)
-                )
-
-    def give_back(self, organisation_id: str, items: Collection[str]) -> None:
-        """They were taken, and certainly not sent."""
-        sent = service_schema.sent.c
-        with unless_lost(), self._engine.begin() as connection:
-            for some in _chunks(items):
-                connection.execute(
-                    delete(service_schema.sent).where(
-                        sent.organisation_id == organisation_id,
-                        sent.item.in_(some),
-                        sent.sent_at.is_(None),
-                    )
                 )
 
 
