@@ -271,6 +271,12 @@ class Picture:
             for each in states
         ]
 
+    def kpi(self, state: KpiState, rows: Sequence[ReadingRow]) -> KpiCard:
+        """A KPI of which all that was said is at hand, in the order of the keys."""
+        stands = standing.standing(rows)
+        missed = standing.still_missed(rows)[-MISSED_MAX:]
+        return self._kpi(state, stands[-1] if stands else None, missed)
+
     def _all_of(self, kpi_id: str) -> Span:
         """All readings of a KPI."""
         return Span(kpi_id, EVER, self._seen.as_of)

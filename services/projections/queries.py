@@ -97,7 +97,7 @@ from services.projections.view_store.reader import (
 from services.projections.view_store.store import StoreUnavailable
 from services.projections.views import standing
 from services.projections.views.course import course_of
-from services.projections.views.current import CycleState, OrganisationState
+from services.projections.views.current import CycleState, KpiState, OrganisationState
 
 AT_LEAST_WAIT_S: Final = 10.0
 ANSWER_BYTES_MAX: Final = 900_000
@@ -398,7 +398,7 @@ class _Asked:
                 raise CannotAnswer("malformed", NOT_OUR_CURSOR)
         filters = _filters(query)
         for kind, goal_id in filters.items():
-            self._require(kind, goal_id, seen.known)
+            self._require(kind, goal_id, seen.known, seen.structure)
 
         comments = self._comments(query, seen, limit)
         page: dict[str, list[Goal]] = {kind: [] for kind in KINDS}
@@ -489,7 +489,7 @@ class _Asked:
                 self._organisation_id, seen.structure, self._units_below(filters["unit"], seen)
             )
         else:
-            home = self._home_of("objective", filters["objective"])
+            home = self._home_of("objective", filters["objective"], seen.structure)
             found = [] if home is None else [(home.cycle_id, filters["objective"])]
         return [
             (cycle_id, objective_id)
@@ -632,14 +632,15 @@ class _Asked:
     def _readings(self, query: Readings, limit: int) -> ReadingSeries:
         seen, key = self._moment(query, 1)
         start = _whole(key[0]) if key else 0
-        self._require("kpi", query.kpi, seen.known)
+        found = next(self._goals("kpi", {"kpi": query.kpi}, seen, FIRST), None)
+        if found is None or not isinstance(found.state, KpiState):
+            raise _not_there("kpi", query.kpi, seen.known)
         rows = self._reader.readings(self._organisation_id, query.kpi, seen.known, seen.as_of)
         # Several sources may speak of a period; what counts is what would count at its end.
         counting = {row.period: row.position for row in standing.standing(rows)}
-        (kpi,) = self._picture(seen).kpis(self._goals("kpi", {"kpi": query.kpi}, seen, FIRST))
         return ReadingSeries(
             reflects=seen.reflects,
-            kpi=kpi,
+            kpi=self._picture(seen).kpi(found.state, rows),
             readings=tuple(
                 standing.reading_card(row, counts=counting.get(row.period) == row.position)
                 for row in rows[start : start + limit]
@@ -741,9 +742,7 @@ class _Asked:
             start = max(_whole(key[0]), 0)
         goal = next(iter(self._by_id("cycle", [query.cycle], seen, FIRST)), None)
         if goal is None or not isinstance(goal.state, CycleState):
-            raise CannotAnswer(
-                "not_found", f"there was no cycle {query.cycle} up to position {seen.structure}"
-            )
+            raise _not_there("cycle", query.cycle, seen.structure)
         parts = parts_of(
             self._reader, self._organisation_id, goal.state, seen, by_week=query.by_week
         )
@@ -971,17 +970,21 @@ class _Asked:
         organisation = self._organisation_seen(seen)
         return Picture(self._reader, self._organisation_id, organisation, seen)
 
-    def _require(self, kind: str, goal_id: str, known: int) -> None:
-        """CannotAnswer, unless a thing was there."""
-        home = self._home_of(kind, goal_id)
+    def _require(self, kind: str, goal_id: str, known: int, structure: int | None = None) -> None:
+        """CannotAnswer, unless a thing was there; `structure` is where it will be looked at."""
+        home = self._home_of(kind, goal_id, known if structure is None else structure)
         if home is None or home.position > known:
-            raise CannotAnswer("not_found", f"there was no {kind} {goal_id} up to position {known}")
+            raise _not_there(kind, goal_id, known)
 
-    def _home_of(self, kind: str, goal_id: str) -> Home | None:
+    def _home_of(self, kind: str, goal_id: str, structure: int) -> Home | None:
         key = kind, goal_id
         if key not in self._homes:
-            self._homes[key] = self._reader.home_of(self._organisation_id, *key)
+            self._homes[key] = self._reader.home_of(self._organisation_id, *key, structure)
         return self._homes[key]
+
+
+def _not_there(kind: str, goal_id: str, position: int) -> CannotAnswer:
+    return CannotAnswer("not_found", f"there was no {kind} {goal_id} up to position {position}")
 
 
 def _read(subject: str, payload: bytes) -> tuple[str, Query]:

@@ -20,10 +20,12 @@ from sqlalchemy import text
 
 from services.projections.view_store import schema
 from services.projections.view_store.engines import NotADatabase, read_address
-from services.projections.view_store.store import StoreUnavailable, ViewStore
+from services.projections.view_store.kept import Kept
+from services.projections.view_store.reader import Reader
+from services.projections.view_store.store import StoreUnavailable, ViewStore, unless_lost
 from tests.postgresql import RELEASES, Cluster, empty_database
 from tests.projections.company import life
-from tests.projections.log import Asker, Log, fill, rows_of, store_at, view_store
+from tests.projections.log import ORGANISATION, Asker, Log, fill, rows_of, store_at, view_store
 
 # In the order of code points; by the rules of a language they stand quite otherwise.
 IDS: Final = ("-a", "A", "B", "Z", "_b", "a", "a-b", "a_b", "ab", "b", "z9", "zA", "za")
@@ -136,7 +138,14 @@ def test_a_server_that_is_away_is_said_to_be_and_is_found_again(
         store = store_at(address)
         fill(store, log[:30])
         rows = rows_of(log[30:], store)
-        server.kill()
+        ask, asked = Asker(store), AsOf(as_of="@30")
+        before = ask.raw(asked)
+        with store.engine.connect() as connection:
+            asking = Reader(connection, Kept(), 0)
+            assert asking.last_position(ORGANISATION, 30)
+            server.kill()
+            with pytest.raises(StoreUnavailable), unless_lost():
+                asking.last_position(ORGANISATION, 30)
         try:
             with pytest.raises(StoreUnavailable):
                 store.write(rows, 31, len(log))
@@ -146,6 +155,7 @@ def test_a_server_that_is_away_is_said_to_be_and_is_found_again(
                 Asker(store).export()
         finally:
             server.start()
+        assert ask.raw(asked) == before
         assert store.position() == 30
         store.write(rows, 31, len(log))
         assert store.position() == len(log)

@@ -1,13 +1,15 @@
 """Statements that are compiled once: lists of any length, values told as what they are."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from goal_contracts import events
 from goal_contracts.policy import Policy
-from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, select
+from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, func, select
 
 from services.projections.view_store import reader, schema
 from services.projections.view_store.engines import open_sqlite
@@ -18,12 +20,15 @@ from services.projections.view_store.statements import (
     ListStatement,
     Statement,
     TableStatement,
+    has_arrays,
 )
 from services.projections.view_store.store import ViewStore
 from tests.postgresql import DATABASES, Cluster, empty_database
 from tests.projections.log import ORGANISATION, START, Log, fill, store_at
 
 UNITS = LENGTHS[-1] * 2 + 3
+ODD = ('"', "\\", '\\"', "{a,b}", "a b", "NULL", "Größe 大", "'")
+"""Ids that a list has to be written with care for."""
 
 OF_UNITS = ListStatement(
     lambda is_listed: select(schema.goal.c.goal_id, schema.goal.c.position).where(
@@ -50,6 +55,8 @@ def views(
     log.add(events.OrganisationOpened(ORGANISATION, "Acme", "Europe/Berlin", Policy()))
     for number in range(UNITS):
         log.add(events.UnitDefined(f"unit-{number}", f"Unit {number}", "team"))
+    for unit_id in ODD:
+        log.add(events.UnitDefined(unit_id, "Odd", "team"))
     with empty_database(request.param, tmp_path, postgresql_clusters) as address:
         store = store_at(address)
         fill(store, log)
@@ -76,6 +83,32 @@ def test_a_table_of_any_length_is_joined_row_by_row(connection: Connection, leng
     wanted = [(f"unit-{number}", number + 1 + number % 2) for number in range(length)]
     rows = UP_TO.rows(connection, wanted * 2)
     assert sorted(rows) == sorted(each for number, each in enumerate(wanted) if number % 2)
+
+
+def test_a_list_may_hold_any_text(connection: Connection) -> None:
+    rows = OF_UNITS.rows(connection, [*ODD, ""], organisation_id=ORGANISATION)
+    assert {row[0] for row in rows} == set(ODD)
+    joined = UP_TO.rows(connection, [(unit_id, UNITS + len(ODD) + 1) for unit_id in ODD])
+    assert {row[0] for row in joined} == set(ODD)
+
+
+def test_no_text_is_cut_at_a_nul(connection: Connection) -> None:
+    def found() -> list[Any]:
+        return list(OF_UNITS.rows(connection, ["unit-1"], organisation_id=f"{ORGANISATION}\0"))
+
+    if has_arrays(connection):
+        with pytest.raises(psycopg.DataError):
+            found()
+    else:
+        assert found() == []
+
+
+def test_what_goes_wrong_is_the_drivers_own_error(connection: Connection) -> None:
+    broken = Statement(select(func.no_such_function()))
+    for _ in range(2):  # and the connection can still be used
+        with pytest.raises((psycopg.errors.UndefinedFunction, sqlite3.OperationalError)):
+            broken.rows(connection)
+        assert list(OF_UNITS.rows(connection, ["unit-1"], organisation_id=ORGANISATION))
 
 
 def test_instants_go_in_and_come_out_as_instants(connection: Connection) -> None:

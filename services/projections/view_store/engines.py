@@ -24,6 +24,7 @@ PRAGMAS: Final = (
     "journal_mode=WAL",
     "wal_autocheckpoint=4000",  # pages: a long log is read in without copying pages too often
     "cache_size=-65536",  # KiB
+    "mmap_size=2147418112",  # bytes, as many as it maps at most: a page is read without a call
     "temp_store=MEMORY",
 )
 
@@ -98,7 +99,10 @@ def open_sqlite(path: Path, *, waits_for_disk: bool = False) -> Engine:
 def open_postgresql(url: URL, schema: str) -> Engine:
     """One schema of a server's database; the server is not asked before it is needed."""
     engine = create_engine(
-        url.set(drivername="postgresql+psycopg", query={**PATIENCE, **url.query}),
+        url.set(
+            drivername="postgresql+psycopg",
+            query={**PATIENCE, **url.query, "client_encoding": "utf8"},
+        ),
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
     )

@@ -228,12 +228,24 @@ class Reader:
 
     # ------------------------------------------------------------------ goals
 
-    def home_of(self, organisation_id: str, kind: str, goal_id: str) -> Home | None:
-        """Where a thing belongs for good, and since when it is there; None, it never was."""
+    def home_of(self, organisation_id: str, kind: str, goal_id: str, structure: int) -> Home | None:
+        """Where a thing belongs for good, and since when it is there; None, it never was.
+
+        How it stood is remembered, as that is mostly the next question.
+        """
         rows = _HOME_OF.rows(
-            self._connection, organisation_id=organisation_id, kind=kind, goal_id=goal_id
+            self._connection,
+            organisation_id=organisation_id,
+            kind=kind,
+            goal_id=goal_id,
+            structure=structure,
         )
-        return Home(*rows[0]) if rows else None
+        if not rows:
+            return None
+        ((*key, state, position),) = rows
+        stood = None if state is None else _goal(kind, (*key, state))
+        self._stood[kind, structure][goal_id] = stood
+        return Home(key[0], key[1], position)
 
     def goals(
         self,
@@ -347,18 +359,22 @@ class Reader:
         """The objectives that some units carried, as they stood."""
         key = structure, frozenset(unit_ids)
         if key not in self._carried:
-            rows = _OBJECTIVES_OF_UNITS.rows(
-                self._connection, unit_ids, organisation_id=organisation_id, structure=structure
-            )
-            # What moved from one of the units to another may come twice.
-            goals = {row[2]: _goal("objective", row) for row in rows}
-            self._stood["objective", structure] |= goals
+            ever = self._ever_of_units(organisation_id, "objective", unit_ids)
             self._carried[key] = [
                 goal.state
-                for goal in goals.values()
+                for goal in self.goals_by_id(organisation_id, "objective", structure, ever)
                 if isinstance(goal.state, ObjectiveCard) and goal.state.unit_id in key[1]
             ]
         return self._carried[key]
+
+    def _ever_of_units(
+        self, organisation_id: str, kind: str, unit_ids: Collection[str]
+    ) -> set[str]:
+        """Which things of a kind some units have ever carried, up to whatever position."""
+        rows = _EVER_OF_UNITS.rows(
+            self._connection, unit_ids, organisation_id=organisation_id, kind=kind
+        )
+        return {row[0] for row in rows}
 
     def alignments(
         self, organisation_id: str, parents: Iterable[str], structure: int
@@ -393,10 +409,7 @@ class Reader:
             "structure": structure,
         }
         if kpi_ids is None and unit_ids is not None:
-            rows = _KPIS_EVER_OF_UNITS.rows(
-                self._connection, unit_ids, organisation_id=organisation_id, known=known
-            )
-            kpi_ids = {row[0] for row in rows}
+            kpi_ids = self._ever_of_units(organisation_id, "kpi", unit_ids)
         if kpi_ids is not None:
             of_ids = sorted(_KPIS_BY_ID.rows(self._connection, kpi_ids, **bounds))
             yield from _kpis((row for row in of_ids if row[0] > after), unit_ids)
@@ -438,7 +451,7 @@ class Reader:
         )
         return {
             key: list(group)
-            for key, group in groupby(starmap(CheckInRow, rows), lambda row: row.key_result_id)
+            for key, group in groupby(map(CheckInRow._make, rows), lambda row: row.key_result_id)
         }
 
     def readings(
@@ -452,7 +465,7 @@ class Reader:
             known=known,
             as_of=as_of,
         )
-        return list(starmap(ReadingRow, rows))
+        return list(map(ReadingRow._make, rows))
 
     def counting_readings(
         self, organisation_id: str, spans: Iterable[Span], known: int
@@ -708,7 +721,7 @@ def _key(goal: Goal) -> Key:
 def _by_kpi(rows: Iterable[Row]) -> dict[str, list[ReadingRow]]:
     """Readings, each KPI's in the order of the keys, and each once."""
     found: dict[str, list[ReadingRow]] = defaultdict(list)
-    for row in {row.position: row for row in starmap(ReadingRow, rows)}.values():
+    for row in {row.position: row for row in map(ReadingRow._make, rows)}.values():
         found[row.kpi_id].append(row)
     for of_kpi in found.values():
         of_kpi.sort(key=_in_order)
@@ -807,19 +820,7 @@ def _kpis_stood() -> Select[*tuple[Any, ...]]:
     return select(goal.goal_id, _last_state(begun), _last_state(_KNOWN)).where(
         goal.organisation_id == _ORGANISATION,
         goal.kind == "kpi",
-        goal.cycle_id == "",
-        goal.objective_id == "",
         goal.position <= _KNOWN,
-    )
-
-
-def _ever_of_units(kind: str, is_listed: IsListed) -> Select[*tuple[Any, ...]]:
-    """Which things of a kind some units have ever carried, up to whatever position."""
-    version = schema.goal_version.alias().c
-    return select(version.goal_id).where(
-        version.organisation_id == _ORGANISATION,
-        version.kind == kind,
-        is_listed(version.unit_id),
     )
 
 
@@ -923,7 +924,7 @@ _VERSIONS: Final = Statement(
     )
 )
 _HOME_OF: Final = Statement(
-    select(schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.position).where(
+    select(*_KEY, _last_state(_STRUCTURE), schema.goal.c.position).where(
         schema.goal.c.organisation_id == _ORGANISATION,
         schema.goal.c.kind == _KIND,
         schema.goal.c.goal_id == bindparam("goal_id"),
@@ -967,15 +968,24 @@ _KEY_RESULTS_OF: Final = TableStatement(
         ),
     ),
 )
-_OBJECTIVES_OF_UNITS: Final = ListStatement(
-    lambda is_listed: _stood(_ORGANISATION, literal("objective"), _STRUCTURE).where(
-        schema.goal.c.goal_id.in_(_ever_of_units("objective", is_listed))
+_EVER_OF_UNITS: Final = ListStatement(
+    lambda is_listed: (
+        select(schema.goal_version.c.goal_id)
+        .where(
+            schema.goal_version.c.organisation_id == _ORGANISATION,
+            schema.goal_version.c.kind == _KIND,
+            is_listed(schema.goal_version.c.unit_id),
+        )
+        .distinct()
     )
 )
-_KPIS_EVER_OF_UNITS: Final = ListStatement(lambda is_listed: _ever_of_units("kpi", is_listed))
 _KPIS: Final = Statement(
     _kpis_stood()
-    .where(schema.goal.c.goal_id > bindparam("after"))
+    .where(
+        schema.goal.c.cycle_id == "",
+        schema.goal.c.objective_id == "",
+        schema.goal.c.goal_id > bindparam("after"),
+    )
     .order_by(schema.goal.c.goal_id)
     .limit(_LIMIT)
 )

@@ -12,7 +12,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from psycopg import RawCursor
+import psycopg
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import DiagnosticField, ExecStatus, Format
 from sqlalchemy import (
     BindParameter,
     Column,
@@ -39,6 +42,9 @@ LENGTHS: Final = (1, 4, 16, 64, 256)
 TABLE_LENGTHS: Final = LENGTHS[:3]
 """How many rows a table has in a text: for more, SQLite would first read all of what is joined."""
 ARRAY_MAX: Final = 5_000
+
+SERVER: Final = "server"
+"""Under which a connection to PostgreSQL keeps how it is asked."""
 
 Row = tuple[Any, ...]
 Values = dict[str, Any]
@@ -85,7 +91,7 @@ class ListStatement:
         wanted = sorted(set(listed))
         if has_arrays(connection):
             for some in _cut(wanted, ARRAY_MAX):
-                yield from self._of_array.rows(connection, **values, **{LISTED: some})
+                yield from self._of_array.rows(connection, **values, **{LISTED: _array(some)})
             return
         for some in _cut(wanted, LENGTHS[-1]):
             length, filled = _filled_up(some, some[-1])
@@ -121,7 +127,7 @@ class TableStatement:
         wanted = sorted(set(listed))
         if has_arrays(connection):
             for some in _cut(wanted, ARRAY_MAX):
-                arrays = map(list, zip(*some, strict=True))
+                arrays = map(_array, zip(*some, strict=True))
                 columns = dict(zip(self._types, arrays, strict=True))
                 yield from self._of_arrays.rows(connection, **values, **columns)
             return
@@ -168,8 +174,9 @@ class _Compiled:
     """A statement's text for one kind of database, and how its values are bound and told."""
 
     def __init__(self, select: Wanted, dialect: Dialect) -> None:
-        self._is_postgresql = dialect.name == "postgresql"
-        if self._is_postgresql:
+        self._ask = _ask_sqlite
+        if dialect.name == "postgresql":
+            self._ask = _ask_postgresql
             by_number: Any = PGDialect_psycopg
             dialect = by_number(paramstyle="numeric_dollar")
         compiled = select.compile(dialect=dialect)
@@ -188,20 +195,61 @@ class _Compiled:
             name: schema.microseconds(value) if isinstance(value, datetime) else value
             for name, value in values.items()
         }
-        bound = [named[name] for name in self._by_place]
-        driver: Any = connection.connection.driver_connection
-        if self._is_postgresql:
-            cursor: Any = RawCursor(driver)
-            cursor.execute(self._text, bound, prepare=True, binary=True)
-        else:
-            cursor = driver.execute(self._text, bound)
-        rows = cursor.fetchall()
-        told: Sequence[Row] = list(map(self._row, rows)) if self._told_as else rows
-        return told
+        rows = self._ask(connection, self._text, [named[name] for name in self._by_place])
+        return self._told(rows) if rows and self._told_as else rows
 
-    def _row(self, row: Row) -> Row:
-        told = list(row)
-        for place, convert in self._told_as:
-            if (value := told[place]) is not None:
-                told[place] = convert(value)
-        return tuple(told)
+    def _told(self, rows: Sequence[Row]) -> Sequence[Row]:
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        for place, told in self._told_as:
+            columns[place] = [None if each is None else told(each) for each in columns[place]]
+        return list(zip(*columns, strict=True))
+
+
+def _ask_sqlite(connection: Connection, text: str, bound: Sequence[Any]) -> Sequence[Row]:
+    driver: Any = connection.connection.driver_connection
+    rows: list[Row] = driver.execute(text, bound).fetchall()
+    return rows
+
+
+def _ask_postgresql(connection: Connection, text: str, bound: Sequence[Any]) -> Sequence[Row]:
+    server: _Server | None = connection.info.get(SERVER)
+    if server is None:
+        server = connection.info[SERVER] = _Server(connection.connection.driver_connection)
+    return server.ask(text, bound)
+
+
+class _Server:
+    """PostgreSQL, asked without a cursor: to make one would take longer than the answer."""
+
+    def __init__(self, driver: Any) -> None:  # noqa: ANN401  # psycopg's connection
+        self._driver = driver
+        self._prepared: dict[str, bytes] = {}
+        self._results = Transformer(driver)
+
+    def ask(self, text: str, bound: Sequence[Any]) -> Sequence[Row]:
+        """Each text is planned once; values go as text, whose types the server knows."""
+        name = self._prepared.get(text)
+        if name is None:
+            name = f"question_{len(self._prepared)}".encode()
+            self._refuse_failed(self._driver.pgconn.prepare(name, text.encode()))
+            self._prepared[text] = name
+        values = [None if each is None else str(each).encode() for each in bound]
+        if any(each is not None and b"\0" in each for each in values):
+            raise psycopg.DataError("no text has a NUL in it")  # libpq would leave out the rest
+        result = self._driver.pgconn.exec_prepared(name, values, result_format=Format.BINARY)
+        self._refuse_failed(result)
+        self._results.set_pgresult(result)
+        return self._results.load_rows(0, result.ntuples, tuple)
+
+    def _refuse_failed(self, result: Any) -> None:  # noqa: ANN401  # libpq's
+        if result.status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
+            return
+        if result.error_field(DiagnosticField.SQLSTATE) is None:  # the server did not say it
+            raise psycopg.OperationalError(result.get_error_message())
+        raise error_from_result(result)
+
+
+def _array(some: Iterable[Any]) -> str:
+    """A list as PostgreSQL writes it."""
+    escaped = (str(each).replace("\\", "\\\\").replace('"', '\\"') for each in some)
+    return "{" + ",".join(f'"{each}"' for each in escaped) + "}"
