@@ -170,8 +170,7 @@ class Picture:
         self._readings: dict[tuple[str, str], ReadingRow | None] = {}
         self._told: dict[str, KeyResultCard] = {}
         """Key results are looked at for themselves, for their objectives and for those above."""
-        self.heard: dict[str, Sequence[CheckInRow]] = {}
-        """All that was said of the key results that were told."""
+        self._heard: dict[str, Sequence[CheckInRow]] = {}
 
     def cycles(self, goals: Iterable[Goal]) -> list[CycleCard]:
         """Cycles with their pace, and the bands their scores are read by."""
@@ -240,18 +239,36 @@ class Picture:
             [goal.objective_id for goal in goals],
             self._seen.structure,
         )
-        check_ins = self._reader.check_ins(
-            self._organisation_id,
-            [goal.goal_id for goal in goals],
-            self._seen.known,
-            self._seen.as_of,
-        )
+        counting = self._counting(goals)
         for goal in goals:
             objective = objectives[goal.objective_id]
             if isinstance(goal.state, KeyResultCard) and isinstance(objective, ObjectiveCard):
                 self._told[goal.goal_id] = self._key_result(
-                    goal.state, objective, check_ins.get(goal.goal_id, ()), goal.cycle_id
+                    goal.state, objective, counting.get(goal.goal_id, ()), goal.cycle_id
                 )
+
+    def _counting(self, goals: Iterable[Goal]) -> Mapping[str, Sequence[CheckInRow]]:
+        """Of what was said of some key results as much as their cards show, in order."""
+        cards = {
+            goal.goal_id: (goal.state, self._courses[goal.cycle_id])
+            for goal in goals
+            if isinstance(goal.state, KeyResultCard)
+        }
+        last = self._reader.last_check_ins(
+            self._organisation_id, cards, self._seen.known, self._seen.as_of
+        )
+        some = [key for key, row in last.items() if not standing.says_all(row, *cards[key])]
+        whole = self.heard(some)
+        return {key: whole.get(key, [row]) for key, row in last.items()}
+
+    def heard(self, key_result_ids: Iterable[str]) -> Mapping[str, Sequence[CheckInRow]]:
+        """All that was said of some key results, and perhaps of others, in order."""
+        missing = set(key_result_ids) - self._heard.keys()
+        found = self._reader.check_ins(
+            self._organisation_id, missing, self._seen.known, self._seen.as_of
+        )
+        self._heard |= {key: found.get(key, ()) for key in missing}
+        return self._heard
 
     def kpis(self, goals: Iterable[Goal]) -> list[KpiCard]:
         """KPIs with the definition in force, the reading that counted, and their health."""
@@ -311,7 +328,6 @@ class Picture:
         cycle_id: str,
     ) -> KeyResultCard:
         course = self._courses[cycle_id]
-        self.heard[card.key_result_id] = check_ins
         told = standing.key_result_as_it_stood(
             card,
             objective,

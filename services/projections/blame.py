@@ -151,7 +151,7 @@ def _sources(look: Look, goal_id: str) -> dict[str, CheckInRow]:
     card = look.things[goal_id].card
     if not isinstance(card, KeyResultCard):
         return {}
-    heard = standing.standing(look.picture.heard[goal_id])
+    heard = standing.standing(look.picture.heard([goal_id])[goal_id])
     return {
         f"check_ins.{row.check_in_id}.{word}": row
         for word, row in standing.sources(card, heard).items()
@@ -160,13 +160,17 @@ def _sources(look: Look, goal_id: str) -> dict[str, CheckInRow]:
 
 def _facts(look: Look) -> Iterator[tuple[str, Fact]]:
     """By thing, what it shows that was said, and what replaced anything said of it."""
+    key_results = [
+        key for key, shown in look.things.items() if isinstance(shown.card, KeyResultCard)
+    ]
+    heard = look.picture.heard(key_results)
     for goal_id, shown in look.things.items():
         match shown.card:
             case KpiCard(reading=ReadingCard() as reading):
                 yield goal_id, reading
             case KeyResultCard() as card:
                 counting = {row.first_position for row in _sources(look, goal_id).values()}
-                for row in look.picture.heard[goal_id]:
+                for row in heard[goal_id]:
                     if row.first_position in counting or row.event != "recorded":
                         yield goal_id, row
                 followed = look.picture.followed(card, shown.goal.cycle_id)

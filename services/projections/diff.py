@@ -27,8 +27,7 @@ from sqlalchemy import ColumnElement
 from services.projections.as_of import Picture, Vantage
 from services.projections.blame import Look, Shown, behind, seen_only_by
 from services.projections.report import LATE, late_change
-from services.projections.view_store import schema
-from services.projections.view_store.reader import FIRST, IDS_MAX, Goal, Key, Reader
+from services.projections.view_store.reader import FIRST, Goal, Key, Reader
 from services.projections.views.current import CycleState, OrganisationState
 from services.projections.views.differences import Card, compared, in_words, title_of
 
@@ -152,16 +151,9 @@ class Comparison:
         structure = self._after.seen.structure
         found: list[LateChange] = []
         for kind in GOALS:
-            positions = [
-                position
-                for where in self._scopes(kind)
-                for position in self._reader.changes.positions(
-                    self._organisation_id, kind, LATE[kind], self._first, structure, *where
-                )
-            ]
             stored = [
                 codec.decode_event(each.position, each.payload)
-                for each in self._reader.events_at(self._organisation_id, positions)
+                for each in self._reader.events_at(self._organisation_id, self._late_at(kind))
             ]
             goals = {
                 goal.goal_id: goal
@@ -184,16 +176,16 @@ class Comparison:
                     found += late_change(recorded, card, cycle)
         return sorted(found, key=lambda change: change.position)
 
-    def _scopes(self, kind: Kind) -> Iterator[tuple[ColumnElement[bool], ...]]:
-        """Which goals of a kind the second moment shows, some at a time."""
-        if self._first > self._after.seen.structure:
-            return
-        if self._after.where is not None:
-            yield self._after.where
-            return
+    def _late_at(self, kind: Kind) -> list[int]:
+        """Where something may have come late to goals that the second moment shows."""
+        structure, where = self._after.seen.structure, self._after.where
+        if self._first > structure:
+            return []
+        bounds = self._organisation_id, kind, LATE[kind], self._first, structure
+        if where is not None:
+            return self._reader.changes.positions(*bounds, *where)
         goal_ids = [goal.goal_id for goal in self._after.goals(kind, FIRST)]
-        for start in range(0, len(goal_ids), IDS_MAX):
-            yield (schema.goal.c.goal_id.in_(goal_ids[start : start + IDS_MAX]),)
+        return self._reader.changes.positions_of(*bounds, goal_ids)
 
     # ------------------------------------------------------------------ things
 

@@ -169,6 +169,26 @@ class ChangeReader:
             )
         ]
 
+    def positions_of(
+        self,
+        organisation_id: str,
+        kind: str,
+        names: Collection[str],
+        first: int,
+        last: int,
+        goal_ids: Iterable[str],
+    ) -> list[int]:
+        """The same of goals by their ids."""
+        rows = _VERSIONS_BY.rows(
+            self._connection,
+            goal_ids,
+            organisation_id=organisation_id,
+            kind=kind,
+            first=first,
+            last=last,
+        )
+        return [position for position, name in rows if name in names]
+
 
 def is_seen(seen_from: Seen) -> ColumnElement[bool]:
     """Whether a change is seen from a moment; see the module."""
@@ -230,6 +250,21 @@ def _of_events() -> Select[*tuple[Any, ...]]:
     )
 
 
+def _between(is_listed: IsListed, wanted: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """What is wanted of the changes that made listed things others, between two positions."""
+    version = schema.goal_version.c
+    return (
+        wanted.select_from(schema.goal_version)
+        .join(schema.change, and_(*_of_same_event(schema.goal_version)))
+        .where(
+            version.organisation_id == bindparam("organisation_id"),
+            version.kind == bindparam("kind"),
+            is_listed(version.goal_id),
+            version.position.between(bindparam("first"), bindparam("last")),
+        )
+    )
+
+
 def _at(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
     # The limit, which is never reached, makes a database look at these events first: it would
     # rather walk through all changes of the organisation.
@@ -269,17 +304,11 @@ _OF_THING: Final = Statement(
     .order_by(*_ORDER)
     .limit(bindparam("limit"))
 )
-_OF_VERSIONS: Final = ListStatement(
-    lambda is_listed: (
-        select(schema.change)
-        .select_from(schema.goal_version)
-        .join(schema.change, and_(*_of_same_event(schema.goal_version)))
-        .where(
-            schema.goal_version.c.organisation_id == bindparam("organisation_id"),
-            schema.goal_version.c.kind == bindparam("kind"),
-            is_listed(schema.goal_version.c.goal_id),
-            schema.goal_version.c.position.between(bindparam("first"), bindparam("last")),
-        )
+_OF_VERSIONS: Final = ListStatement(lambda is_listed: _between(is_listed, select(schema.change)))
+_VERSIONS_BY: Final = ListStatement(
+    lambda is_listed: _between(
+        is_listed, select(schema.goal_version.c.position, schema.change.c.event).where(_IS_FIRST)
     )
 )
+"""Where listed things became others, and by which events."""
 _OF_POSITIONS: Final = ListStatement(_at)

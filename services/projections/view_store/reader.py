@@ -10,6 +10,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, starmap
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -57,6 +58,8 @@ IDS_MAX: Final = 500
 AT_A_TIME: Final = 500
 """Rows in one statement, where nobody knows how many will be wanted."""
 FIRST: Final = ("", "", "")
+_key: Final = itemgetter(0, 1, 2)
+"""Of a goal its place in the order."""
 EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KEY: Final = (schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.goal_id)
 _VERSION_KEY: Final = (schema.goal.c.kind, *_KEY)
@@ -294,12 +297,25 @@ class Reader:
         self, organisation_id: str, kind: str, structure: int, goal_ids: Iterable[str]
     ) -> list[Goal]:
         """Some things of a kind as they stood, in order."""
+        return sorted(self._stood_of(organisation_id, kind, structure, goal_ids), key=_key)
+
+    def states(
+        self, organisation_id: str, kind: str, goal_ids: Iterable[str], structure: int
+    ) -> dict[str, State]:
+        """Things by id as they stood."""
+        goals = self._stood_of(organisation_id, kind, structure, goal_ids)
+        return {goal.goal_id: goal.state for goal in goals}
+
+    def _stood_of(
+        self, organisation_id: str, kind: str, structure: int, goal_ids: Iterable[str]
+    ) -> Iterator[Goal]:
+        """Some things of a kind as they stood."""
         known, wanted = self._stood[kind, structure], set(goal_ids)
         if (versions := self._versions(organisation_id, kind, structure)) is not None:
             stood = (versions.stood(kind, goal_id, structure) for goal_id in wanted)
-            return sorted((Goal(*key, state) for key, state in filter(None, stood)), key=_key)
+            return (Goal(*key, state) for key, state in filter(None, stood))
         if missing := wanted - known.keys():
-            # Sorted below: asked for the order, the database would walk through everything for it.
+            # Asked for their order, the database would walk through everything for it.
             rows = _GOALS_BY_ID.rows(
                 self._connection,
                 missing,
@@ -309,15 +325,7 @@ class Reader:
             )
             known.update(dict.fromkeys(missing))
             known.update((row[2], _goal(kind, row)) for row in rows)
-        found = [goal for goal in map(known.__getitem__, wanted) if goal is not None]
-        return sorted(found, key=_key)
-
-    def states(
-        self, organisation_id: str, kind: str, goal_ids: Iterable[str], structure: int
-    ) -> dict[str, State]:
-        """Things by id as they stood."""
-        goals = self.goals_by_id(organisation_id, kind, structure, goal_ids)
-        return {goal.goal_id: goal.state for goal in goals}
+        return filter(None, map(known.__getitem__, wanted))
 
     def key_results_of(
         self, organisation_id: str, objectives: Iterable[tuple[str, str]], structure: int
@@ -453,6 +461,19 @@ class Reader:
             key: list(group)
             for key, group in groupby(map(CheckInRow._make, rows), lambda row: row.key_result_id)
         }
+
+    def last_check_ins(
+        self, organisation_id: str, key_result_ids: Iterable[str], known: int, as_of: datetime
+    ) -> dict[str, CheckInRow]:
+        """What comes last, in the order of the keys, of what was said of some key results."""
+        rows = _LAST_CHECK_INS.rows(
+            self._connection,
+            key_result_ids,
+            organisation_id=organisation_id,
+            known=known,
+            as_of=as_of,
+        )
+        return {row.key_result_id: row for row in map(CheckInRow._make, sorted(rows))}
 
     def readings(
         self, organisation_id: str, kpi_id: str, known: int, as_of: datetime
@@ -714,10 +735,6 @@ def _goal(kind: str, row: Row) -> Goal:
     return Goal(cycle_id, objective_id, goal_id, current.decode(kind, state))
 
 
-def _key(goal: Goal) -> Key:
-    return goal.key
-
-
 def _by_kpi(rows: Iterable[Row]) -> dict[str, list[ReadingRow]]:
     """Readings, each KPI's in the order of the keys, and each once."""
     found: dict[str, list[ReadingRow]] = defaultdict(list)
@@ -734,7 +751,9 @@ def _in_order(row: ReadingRow) -> tuple[datetime, int, int]:
 
 def _kpis(rows: Iterable[Row], unit_ids: Container[str] | None) -> Iterator[Goal]:
     for kpi_id, state, newest_state in rows:
-        kpi, latest = current.decode("kpi", state), current.decode("kpi", newest_state)
+        kpi = latest = current.decode("kpi", state)
+        if newest_state != state:
+            latest = current.decode("kpi", newest_state)
         if (
             isinstance(kpi, KpiState)
             and isinstance(latest, KpiState)
@@ -821,6 +840,42 @@ def _kpis_stood() -> Select[*tuple[Any, ...]]:
         goal.organisation_id == _ORGANISATION,
         goal.kind == "kpi",
         goal.position <= _KNOWN,
+    )
+
+
+def _last_check_ins(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
+    """What was said of each listed key result at the last date of which anything was said."""
+    goal, row, other = schema.goal.c, schema.check_in.c, schema.check_in.alias().c
+    last = (
+        select(other.effective_at)
+        .where(
+            other.organisation_id == goal.organisation_id,
+            other.key_result_id == goal.goal_id,
+            other.position <= _KNOWN,
+            other.effective_at <= _AS_OF,
+        )
+        .order_by(other.effective_at.desc())
+        .limit(_ONE)
+        .correlate(schema.goal)
+        .scalar_subquery()
+    )
+    return (
+        select(schema.check_in)
+        .select_from(schema.goal)
+        .join(
+            schema.check_in,
+            and_(
+                row.organisation_id == goal.organisation_id,
+                row.key_result_id == goal.goal_id,
+                row.effective_at == last,
+            ),
+        )
+        .where(
+            goal.organisation_id == _ORGANISATION,
+            goal.kind == literal_column("'key_result'"),
+            is_listed(goal.goal_id),
+            row.position <= _KNOWN,
+        )
     )
 
 
@@ -1013,6 +1068,7 @@ _CHECK_INS: Final = ListStatement(
         .order_by(*schema.check_in.primary_key)
     )
 )
+_LAST_CHECK_INS: Final = ListStatement(_last_check_ins)
 _READINGS: Final = Statement(_readings().order_by(*schema.reading.primary_key))
 _SERIES: Final = ListStatement(
     lambda is_listed: select(schema.reading).where(

@@ -55,6 +55,21 @@ def standing(facts: Iterable[F]) -> list[F]:
     return [fact for fact in last.values() if fact.event in {"recorded", "corrected"}]
 
 
+def says_all(last: CheckInRow, card: KeyResultCard, course: Course) -> bool:
+    """Whether of what was said of a key result the last shows all that its card does.
+
+    It stands, leaves nothing as it was, and lies in the cycle or before it.
+    """
+    return (
+        last.event in {"recorded", "corrected"}
+        and last.value is not None
+        and last.confidence is not None
+        and last.status is not None
+        and last.effective_at <= course.last
+        and not isinstance(card.measure, Maintain)
+    )
+
+
 def still_missed(facts: Sequence[ReadingRow]) -> list[ReadingRow]:
     """The periods that were missed and have no reading since; of facts, all of their periods."""
     came = {fact.period for fact in standing(facts)}
