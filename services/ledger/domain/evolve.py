@@ -405,7 +405,7 @@ def _append(index: MutableMapping[str, tuple[Item, ...]], key: str, item: Item) 
     index[key] = (*index.get(key, ()), item)
 
 
-def _list(index: MutableMapping[str, Listed], key: str, item: str) -> None:
+def _list(index: MutableMapping[str, Listed[Item]], key: str, item: Item) -> None:
     """The same where there may be many."""
     listed = index.get(key)
     index[key] = Listed((item,)) if listed is None else listed.and_one(item)
@@ -424,17 +424,17 @@ def _pursue(organisation: Organisation, objective_id: str, more: int) -> None:
     organisation.pursued[unit] = organisation.pursued.get(unit, 0) + more
 
 
-def _insert(index: MutableMapping[str, tuple[ReadingKey, ...]], key: ReadingKey) -> None:
+def _insert(index: MutableMapping[str, Listed[ReadingKey]], key: ReadingKey) -> None:
     """Where it is effective, after those that are effective then, too; mostly that is the end.
 
     It is effective at the end of its period's last day, and days are had without unpacking.
     """
-    keys, last_day = index.get(key[0], ()), _last_day(key)
-    if not keys or _last_day(keys[-1]) <= last_day:
-        index[key[0]] = (*keys, key)
+    keys, last_day = index.get(key[0]), _last_day(key)
+    if keys is None or _last_day(keys[-1]) <= last_day:
+        _list(index, key[0], key)
         return
     place = bisect_right(keys, last_day, key=_last_day)
-    index[key[0]] = (*keys[:place], key, *keys[place:])
+    index[key[0]] = Listed((*keys[:place], key, *keys[place:]))
 
 
 def _last_day(key: ReadingKey) -> date:

@@ -43,7 +43,7 @@ _MAPPINGS: Final[Mapping[str, Any]] = {
 }
 """By the field's name: the type of its values."""
 _SEQUENCES: Final[Mapping[str, Callable[[Iterable[Any]], Any]]] = {
-    name: Listed if hint is Listed else tuple for name, hint in _MAPPINGS.items()
+    name: Listed if get_origin(hint) is Listed else tuple for name, hint in _MAPPINGS.items()
 }
 """What the ids and keys in an index are held in."""
 _INDEX_OF: Final[Mapping[str, str]] = {

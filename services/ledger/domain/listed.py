@@ -1,49 +1,51 @@
-"""Ids in their order, to which one more is added without copying all of them.
+"""Items in their order, to which one more is added without copying all of them.
 
 A cycle may have tens of thousands of objectives, a key result a check-in a day for years; a tuple
 would be copied for each.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import Final, overload
+from itertools import islice
+from typing import Generic, TypeVar, overload
 
-PAGE: Final = 64
+Item = TypeVar("Item")
 
 
-class Listed(Sequence[str]):
-    """As immutable as a tuple, and equal to one; full pages are shared by what follows from it."""
+class Listed(Sequence[Item], Generic[Item]):
+    """As immutable as a tuple, and equal to one.
 
-    __slots__ = ("_full", "_last")
+    What follows from it shares its list, of which the first so many items are its own.
+    """
 
-    def __init__(self, ids: Iterable[str] = ()) -> None:
-        self._full: tuple[tuple[str, ...], ...] = ()
-        self._last = tuple(ids)
-        if len(self._last) > PAGE:
-            pages = [self._last[at : at + PAGE] for at in range(0, len(self._last), PAGE)]
-            *full, self._last = pages
-            self._full = tuple(full)
+    __slots__ = ("_count", "_items")
 
-    def and_one(self, added: str) -> "Listed":
-        more = Listed()
-        if len(self._last) < PAGE:
-            more._full, more._last = self._full, (*self._last, added)
-        else:
-            more._full, more._last = (*self._full, self._last), (added,)
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self._items = [*items]
+        self._count = len(self._items)
+
+    def and_one(self, added: Item) -> "Listed[Item]":
+        items, count = self._items, self._count
+        if len(items) > count:  # another item follows here: this one goes into a list of its own
+            items = items[:count]
+        items.append(added)
+        more: Listed[Item] = Listed.__new__(Listed)
+        more._items, more._count = items, count + 1
         return more
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, place: int) -> Item: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
-        return tuple(self)[place]
+    def __getitem__(self, place: slice) -> tuple[Item, ...]: ...
+    def __getitem__(self, place: int | slice) -> Item | tuple[Item, ...]:
+        if isinstance(place, slice):
+            return tuple(self._items[each] for each in range(self._count)[place])
+        return self._items[range(self._count)[place]]
 
-    def __iter__(self) -> Iterator[str]:
-        return chain(chain.from_iterable(self._full), self._last)
+    def __iter__(self) -> Iterator[Item]:
+        return islice(self._items, self._count)
 
     def __len__(self) -> int:
-        return len(self._full) * PAGE + len(self._last)
+        return self._count
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, tuple | Listed) and tuple(self) == tuple(other)
