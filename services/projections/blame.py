@@ -95,7 +95,7 @@ def behind(
         for goal_id in facts[row.position]:
             found[goal_id].append(row)
     for rows in found.values():
-        rows.sort(key=lambda row: (row.position, row.ordinal))
+        rows.sort(key=lambda row: row.place)
     return found
 
 

@@ -247,7 +247,7 @@ def _changes(
         )
         if row.event not in TOLD_ELSEWHERE and row.position not in late
     ]
-    rows.sort(key=lambda row: (row.position, row.ordinal))
+    rows.sort(key=lambda row: row.place)
     for position, group in groupby(rows, key=lambda row: row.position):
         of_event = list(group)
         row = of_event[0]

@@ -81,7 +81,7 @@ from services.projections.report import parts_of, told
 from services.projections.roll_ups import roll_ups_of, settled
 from services.projections.succession import Views
 from services.projections.view_store import schema
-from services.projections.view_store.change_reader import of_event_seen
+from services.projections.view_store.change_reader import is_part, of_event_seen
 from services.projections.view_store.reader import (
     FIRST,
     POSITION_MAX,
@@ -555,7 +555,7 @@ class _Asked:
         return Changes(
             reflects=seen.reflects,
             changes=tuple(map(blame.told, rows)),
-            cursor=_cursor(seen, rows[-1].position, rows[-1].ordinal) if more else None,
+            cursor=_cursor(seen, *rows[-1].place) if more else None,
         )
 
     def _blame(self, query: Blame, limit: int) -> Blamed:
@@ -572,7 +572,7 @@ class _Asked:
         found = [
             change
             for change in blame.blamed(look, query.id, rows[query.id])
-            if query.field is None or f"{change.field}.".startswith(f"{query.field}.")
+            if query.field is None or is_part(change.field, query.field)
         ]
         return Blamed(
             reflects=seen.reflects,

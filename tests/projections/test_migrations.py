@@ -2,13 +2,16 @@
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, MetaData, text
+from sqlalchemy import Connection, Engine, MetaData, select, text
 
 from services.projections.view_store import migrating, schema, service_schema
 from services.projections.view_store.engines import open_postgresql, open_sqlite, read_address
@@ -18,6 +21,10 @@ from services.projections.view_store.migrating import (
     NotAViewDatabase,
     migrate,
 )
+from services.projections.view_store.schema import microseconds
+from services.projections.views.rows import ChangeRow, EventChanges
+from tests.projections.company import life
+from tests.projections.log import projected
 
 CHAINS: dict[Chain, MetaData] = {"views": schema.metadata, "service": service_schema.metadata}
 
@@ -130,3 +137,44 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
         migrate(open_sqlite(file), "views")
     with pytest.raises(sqlite3.DatabaseError):
         sqlite3.connect(file).execute("SELECT 1 FROM event")
+
+
+def test_what_events_changed_is_kept_when_its_rows_become_one(
+    migrated: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = command.upgrade
+    before = "units_and_statistics"
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, before))
+    migrate(migrated, "views")
+    told = [row for event in projected(life()).change for row in event.rows()]
+    by_field = [*told, *(row._replace(organisation_id="umbrella") for row in told)]
+    assert max(row.ordinal for row in by_field) > 9
+    with migrated.begin() as connection:
+        old = MetaData()
+        old.reflect(connection, only=["change"], resolve_fks=False)
+        stored = [
+            {
+                key: microseconds(value) if isinstance(value, datetime) else value
+                for key, value in row._asdict().items()
+            }
+            for row in by_field
+        ]
+        connection.execute(old.tables["change"].insert(), stored)
+    monkeypatch.undo()
+    migrate(migrated, "views")
+    with migrated.connect() as connection:
+        events = [EventChanges(*row) for row in connection.execute(select(schema.change))]
+    assert len(events) < len(by_field)
+    found = {
+        (row.organisation_id, row.place): _read(row) for event in events for row in event.rows()
+    }
+    assert found == {(row.organisation_id, row.place): _read(row) for row in by_field}
+
+
+def _read(row: ChangeRow) -> ChangeRow:
+    """With its values as they are read: databases put spaces into JSON."""
+
+    def read(said: bytes | None) -> Any:
+        return None if said is None else msgspec.json.decode(said)
+
+    return row._replace(was=read(row.was), now=read(row.now))

@@ -42,7 +42,7 @@ def test_a_table_has_the_columns_of_its_row() -> None:
         "alignment": rows.AlignmentRow,
         "check_in": rows.CheckInRow,
         "reading": rows.ReadingRow,
-        "change": rows.ChangeRow,
+        "change": rows.EventChanges,
     }
     assert {each.name for each in fields(rows.Rows)} == set(schema.VIEWS) == set(row_of)
     for name, table in schema.VIEWS.items():

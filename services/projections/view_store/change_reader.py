@@ -4,9 +4,8 @@ A change is seen from a moment as the goals are (see as_of): a check-in or a rea
 and effective, what a KPI measures if it was known, everything else if it had come to be.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from itertools import starmap
 from typing import Any, Final, Protocol
 
 from sqlalchemy import (
@@ -17,13 +16,11 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    func,
     literal,
     literal_column,
     or_,
     select,
 )
-from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import schema
 from services.projections.view_store.schema import Instant
@@ -31,12 +28,19 @@ from services.projections.view_store.statements import (
     ARRAY_MAX,
     IsListed,
     ListStatement,
+    Row,
     Statement,
 )
 from services.projections.views.history import DEFINING, FACTS
-from services.projections.views.rows import ChangeRow
+from services.projections.views.rows import ChangeRow, EventChanges
 
-_ORDER: Final = (schema.change.c.position, schema.change.c.ordinal)
+LOOKED_THROUGH: Final = 500
+"""Events that are read at once where one field is looked for."""
+
+Place = tuple[int, int]
+"""Position of the event, and number of the change in it."""
+Page = Callable[[int, int], Iterable[Row]]
+"""The next events with what they changed, from a position on, so many at most."""
 
 
 class Seen(Protocol):
@@ -64,25 +68,25 @@ class ChangeReader:
         seen_from: Seen,
         field: str | None,
         *,
-        after: tuple[int, int],
+        after: Place,
         limit: int,
     ) -> list[ChangeRow]:
         """What happened to a thing, or to one of its fields and what is below that."""
-        rows = _OF_THING.rows(
-            self._connection,
-            organisation_id=organisation_id,
-            kind=kind,
-            goal_id=goal_id,
-            known=seen_from.known,
-            structure=seen_from.structure,
-            as_of=seen_from.as_of,
-            field=field or "",
-            part=f"{field}.",
-            after_position=after[0],
-            after_ordinal=after[1],
-            limit=limit,
-        )
-        return list(starmap(ChangeRow, rows))
+
+        def page(first: int, at_most: int) -> Iterable[Row]:
+            return _OF_THING.rows(
+                self._connection,
+                organisation_id=organisation_id,
+                kind=kind,
+                goal_id=goal_id,
+                known=seen_from.known,
+                structure=seen_from.structure,
+                as_of=seen_from.as_of,
+                first=first,
+                limit=at_most,
+            )
+
+        return _told(page, field, after, limit)
 
     def of_events(
         self,
@@ -91,26 +95,27 @@ class ChangeReader:
         seen_from: Seen,
         field: str | None,
         *,
-        after: tuple[int, int],
+        after: Place,
         limit: int,
     ) -> list[ChangeRow]:
         """What some events changed, whatever they happened to."""
-        column, event = schema.change.c, schema.event.c
-        where = [] if field is None else [_is_under(literal(field), literal(f"{field}."))]
-        statement = (
-            _of_events()
-            .where(
-                event.organisation_id == organisation_id,
-                event.position >= after[0],
-                row_of(event.position, column.ordinal) > row_of(*after),
-                which,
-                is_seen(seen_from),
-                *where,
+        event = schema.event.c
+
+        def page(first: int, at_most: int) -> Iterable[Row]:
+            statement = (
+                _of_events()
+                .where(
+                    event.organisation_id == organisation_id,
+                    event.position >= first,
+                    which,
+                    is_seen(seen_from),
+                )
+                .order_by(event.position)
+                .limit(at_most)
             )
-            .order_by(event.position, column.ordinal)
-            .limit(limit)
-        )
-        return [ChangeRow(*row) for row in self._connection.execute(statement)]
+            return map(tuple, self._connection.execute(statement))
+
+        return _told(page, field, after, limit)
 
     def of_versions(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], first: int, last: int
@@ -124,12 +129,12 @@ class ChangeReader:
             first=first,
             last=last,
         )
-        return sorted(starmap(ChangeRow, rows), key=_place)
+        return _in_order(rows)
 
     def of_positions(self, organisation_id: str, positions: Iterable[int]) -> list[ChangeRow]:
         """What the events at some positions changed."""
         rows = _OF_POSITIONS.rows(self._connection, positions, organisation_id=organisation_id)
-        return sorted(starmap(ChangeRow, rows), key=_place)
+        return _in_order(rows)
 
     def positions(
         self,
@@ -158,7 +163,7 @@ class ChangeReader:
                         version.goal_id == goal.goal_id,
                     ),
                 )
-                .join(schema.change, and_(*_of_same_event(schema.goal_version), _IS_FIRST))
+                .join(schema.change, and_(*_of_same_event(schema.goal_version)))
                 .where(
                     goal.organisation_id == organisation_id,
                     goal.kind == kind,
@@ -201,7 +206,7 @@ def of_event_seen(seen_from: Seen) -> ColumnElement[bool]:
     """Whether an event is seen from a moment: what it is called, its changes know."""
     return (
         select(schema.change.c.position)
-        .where(*_of_same_event(schema.event), _IS_FIRST, is_seen(seen_from))
+        .where(*_of_same_event(schema.event), is_seen(seen_from))
         .correlate(schema.event)
         .exists()
     )
@@ -221,10 +226,32 @@ def _is_seen(
     )
 
 
-def _is_under(field: ColumnElement[str], part: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether a change is of a field, or of a part of it: a field with a dot behind it."""
-    column = schema.change.c.field
-    return or_(column == field, func.substr(column, 1, func.length(part)) == part)
+def _told(page: Page, field: str | None, after: Place, limit: int) -> list[ChangeRow]:
+    """The changes that follow on a place, of a field and what is below it, so many at most."""
+    at_once = limit if field is None else max(limit, LOOKED_THROUGH)
+    found: list[ChangeRow] = []
+    first, is_last = after[0], False
+    while len(found) < limit and not is_last:
+        events = [EventChanges(*row) for row in page(first, at_once)]
+        found += [
+            row
+            for each in events
+            for row in each.rows()
+            if row.place > after and (field is None or is_part(row.field, field))
+        ]
+        is_last = len(events) < at_once
+        first = events[-1].position + 1 if events else first
+    return found[:limit]
+
+
+def _in_order(events: Iterable[Row]) -> list[ChangeRow]:
+    rows = (row for event in events for row in EventChanges(*event).rows())
+    return sorted(rows, key=lambda row: row.place)
+
+
+def is_part(field: str, of: str) -> bool:
+    """Whether a field is another, or below it."""
+    return f"{field}.".startswith(f"{of}.")
 
 
 def _literals(names: Iterable[str]) -> list[ColumnElement[str]]:
@@ -282,12 +309,6 @@ def _at(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _place(row: ChangeRow) -> tuple[int, int]:
-    return row.position, row.ordinal
-
-
-_IS_FIRST: Final = schema.change.c.ordinal == 0
-"""Every event has a first change."""
 _OF_THING: Final = Statement(
     select(schema.change)
     .where(
@@ -295,19 +316,15 @@ _OF_THING: Final = Statement(
         schema.change.c.kind == bindparam("kind"),
         schema.change.c.goal_id == bindparam("goal_id"),
         _is_seen(bindparam("known"), bindparam("structure"), bindparam("as_of", type_=Instant)),
-        or_(
-            bindparam("field", type_=Text) == "",
-            _is_under(bindparam("field", type_=Text), bindparam("part", type_=Text)),
-        ),
-        row_of(*_ORDER) > row_of(bindparam("after_position"), bindparam("after_ordinal")),
+        schema.change.c.position >= bindparam("first"),
     )
-    .order_by(*_ORDER)
+    .order_by(schema.change.c.position)
     .limit(bindparam("limit"))
 )
 _OF_VERSIONS: Final = ListStatement(lambda is_listed: _between(is_listed, select(schema.change)))
 _VERSIONS_BY: Final = ListStatement(
     lambda is_listed: _between(
-        is_listed, select(schema.goal_version.c.position, schema.change.c.event).where(_IS_FIRST)
+        is_listed, select(schema.goal_version.c.position, schema.change.c.event)
     )
 )
 """Where listed things became others, and by which events."""

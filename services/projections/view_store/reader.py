@@ -51,7 +51,7 @@ from services.projections.view_store.statements import (
 from services.projections.view_store.store import unless_lost
 from services.projections.views import current, standing
 from services.projections.views.current import KpiState, State
-from services.projections.views.rows import ChangeRow, CheckInRow, ReadingRow
+from services.projections.views.rows import ChangeRow, CheckInRow, EventChanges, ReadingRow
 
 IDS_MAX: Final = 500
 """Ids in one statement."""
@@ -595,7 +595,7 @@ class Reader:
                 column.position <= last,
             )
             for row in self._connection.execute(statement):
-                yield ChangeRow(*row)
+                yield from EventChanges(*row).rows()
 
     def comments(
         self, organisation_id: str, kind: str, goal_id: str, known: int, *, limit: int
@@ -609,7 +609,7 @@ class Reader:
             known=known,
             limit=limit,
         )
-        return [ChangeRow(*row) for row in reversed(rows)]
+        return [each for row in reversed(rows) for each in EventChanges(*row).rows()]
 
     def last_touched(
         self,

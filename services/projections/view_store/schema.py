@@ -263,11 +263,8 @@ change = Table(
     _text("kind"),
     _text("goal_id"),
     _whole("position"),
-    _whole("ordinal"),
     _text("event"),
-    _text("field"),
-    Column("was", Json),
-    Column("now", Json),
+    Column("fields", Json, nullable=False),
     _text("actor"),
     _text_or_none("on_behalf_of"),
     _instant("recorded_at"),
@@ -275,7 +272,7 @@ change = Table(
     _instant("effective_at"),
     _text_or_none("reason"),
     _text_or_none("provenance"),
-    PrimaryKeyConstraint("organisation_id", "kind", "goal_id", "position", "ordinal"),
+    PrimaryKeyConstraint("organisation_id", "kind", "goal_id", "position"),
     **_SQLITE,
 )
 

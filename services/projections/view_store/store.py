@@ -4,7 +4,6 @@ Also the read side's port of eventsourcing: a TrackingRecorder, whose applicatio
 """
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -29,7 +28,7 @@ from services.projections.view_store import schema
 from services.projections.view_store.engines import is_lost
 from services.projections.views import current
 from services.projections.views.current import State
-from services.projections.views.rows import CheckInRow, EventChanges, ReadingRow, Rows
+from services.projections.views.rows import CheckInRow, ReadingRow, Rows
 
 VALUES_AT_ONCE: Final = 8_000
 """In one statement of SQLite, which takes 32,766 at most."""
@@ -84,87 +83,29 @@ class Copy:
 
 
 class Insert:
-    """Adds rows to a table of SQLite."""
-
-    def __init__(self, table: Table) -> None:
-        self._columns = Columns(list(table.columns))
-        self._statement = InsertStatement(
-            f"INSERT INTO {table.name} VALUES {{values}}",  # noqa: S608 - our own names
-            len(table.columns),
-        )
-
-    def add(self, connection: Connection, rows: Sequence[Values]) -> None:
-        """All rows."""
-        self._statement.run(connection, self._columns.stored(rows))
-
-
-class InsertChanges:
-    """Adds what events changed: what an event's rows have in common is handed over once."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        own = {"ordinal", *_FIELD}
-        self._common = [column for column in table.columns if column.name not in own]
-        self._columns = Columns(self._common)
-        self._statements: dict[int, InsertStatement] = {}
-
-    def add(self, connection: Connection, events: Sequence[EventChanges]) -> None:
-        """All rows of some events."""
-        alike: defaultdict[int, list[EventChanges]] = defaultdict(list)
-        for each in events:
-            alike[len(each.fields) // len(_FIELD)].append(each)
-        for rows_each, some in alike.items():
-            if rows_each not in self._statements:
-                self._statements[rows_each] = self._statement(rows_each)
-            stored = [(*common, *fields) for *common, fields in self._columns.stored(some)]
-            self._statements[rows_each].run(connection, stored)
-
-    def _statement(self, rows_each: int) -> "InsertStatement":
-        """For events that leave so many rows each."""
-        place = {column.name: place for place, column in enumerate(self._common, 1)}
-        place |= {name: len(place) + number for number, name in enumerate(_FIELD, 1)}
-
-        def wanted(name: str) -> str:
-            if name == "ordinal":
-                return "row.column1"
-            if name not in _FIELD:
-                return f"event.column{place[name]}"
-            each = (
-                f"WHEN {row} THEN event.column{place[name] + row * len(_FIELD)}"
-                for row in range(rows_each)
-            )
-            return f"CASE row.column1 {' '.join(each)} END"
-
-        rows = ", ".join(f"({row})" for row in range(rows_each))
-        return InsertStatement(
-            f"INSERT INTO {self._table.name} "  # noqa: S608 - our own names
-            f"SELECT {', '.join(map(wanted, self._table.columns.keys()))} "
-            f"FROM (VALUES {{values}}) AS event CROSS JOIN (VALUES {rows}) AS row",
-            len(self._common) + rows_each * len(_FIELD),
-        )
-
-
-class InsertStatement:
-    """An INSERT with a list of so many `{values}` each, for one at a time and for many.
+    """Adds rows to a table of SQLite, many in one statement.
 
     Between two statements the driver has to wait for whoever else computes meanwhile.
     """
 
-    def __init__(self, text: str, width: int) -> None:
+    def __init__(self, table: Table) -> None:
+        self._columns = Columns(list(table.columns))
+        width = len(table.columns)
         values = f"({', '.join('?' * width)})"
         self._at_once = max(VALUES_AT_ONCE // width, 1)
-        self._one = text.format(values=values)
-        self._many = text.format(values=", ".join([values] * self._at_once))
+        self._one = f"INSERT INTO {table.name} VALUES {values}"  # noqa: S608 - our own names
+        self._many = ", ".join([self._one, *[values] * (self._at_once - 1)])
 
-    def run(self, connection: Connection, rows: Sequence[Values]) -> None:
-        """All of them, straight through the driver."""
+    def add(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """All rows, straight through the driver."""
+        stored = self._columns.stored(rows)
         cursor = connection.connection.cursor()
-        whole = len(rows) // self._at_once * self._at_once
+        whole = len(stored) // self._at_once * self._at_once
         for start in range(0, whole, self._at_once):
-            some = rows[start : start + self._at_once]
+            some = stored[start : start + self._at_once]
             cursor.execute(self._many, tuple(chain.from_iterable(some)))
-        if whole < len(rows):
-            cursor.executemany(self._one, rows[whole:])
+        if whole < len(stored):
+            cursor.executemany(self._one, stored[whole:])
         cursor.close()
 
 
@@ -176,7 +117,6 @@ _BOUND: Final[dict[type, Callable[[Any], Any]]] = {
     schema.Instant: schema.microseconds,
     schema.Number: _digits,
 }
-_FIELD: Final = ("field", "was", "now")
 
 
 class ViewStore(TrackingRecorder):
@@ -188,13 +128,8 @@ class ViewStore(TrackingRecorder):
     def __init__(self, engine: Engine, stream: str) -> None:
         self._engine = engine
         self._stream = stream
-        self._copies = engine.dialect.name == "postgresql"
-        self._inserts = {view: self._insert(table) for view, table in schema.VIEWS.items()}
-
-    def _insert(self, table: Table) -> Copy | Insert | InsertChanges:
-        if self._copies:
-            return Copy(table)
-        return InsertChanges(table) if table is schema.change else Insert(table)
+        adding = Copy if engine.dialect.name == "postgresql" else Insert
+        self._adding = {view: adding(table) for view, table in schema.VIEWS.items()}
 
     @property
     def engine(self) -> Engine:
@@ -224,12 +159,9 @@ class ViewStore(TrackingRecorder):
         """Store what the events from `first` to `last` add; NotNext unless they are the next."""
         with unless_lost(), self._engine.begin() as connection:
             self._advance(connection, first - 1, last)
-            for view, insert in self._inserts.items():
-                some = getattr(rows, view)
-                if self._copies and view == schema.change.name:
-                    some = [row for each in some for row in each.rows()]
-                if some:
-                    insert.add(connection, some)
+            for view, adding in self._adding.items():
+                if some := getattr(rows, view):
+                    adding.add(connection, some)
 
     def _advance(self, connection: Connection, before: int, last: int) -> None:
         if before == 0:

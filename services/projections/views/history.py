@@ -72,13 +72,6 @@ def changes(
     differences = list(_told(recorded, check_in))
     if before is not after and after is not None:
         differences += _compared(before, after, recorded.kind)
-    said: list[Any] = []
-    for field, was, now in differences or _NONE:
-        said += (
-            field,
-            None if was is None else _encode(was),
-            None if now is None else _encode(now),
-        )
     # By place: every event has some, and by name they take twice as long.
     return EventChanges(
         recorded.organisation_id,
@@ -86,6 +79,7 @@ def changes(
         recorded.goal_id,
         recorded.position,
         recorded.type,
+        _encode(differences or _NONE),
         recorded.actor,
         recorded.on_behalf_of,
         recorded.recorded_at,
@@ -93,7 +87,6 @@ def changes(
         recorded.effective_at,
         recorded.reason,
         recorded.provenance,
-        tuple(said),
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+import msgspec
 from goal_contracts.fields import Status
 
 FactEvent = Literal["recorded", "corrected", "retracted", "missed"]
@@ -116,9 +117,9 @@ class ReadingRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """One field of one thing, from and to (JSON), and who, when and why.
+    """One field of one thing, from and to (JSON), and who, when and why; `ordinal` counts from 0.
 
-    An event that changed no field leaves one row without a field.
+    An event that changed no field has one without a field.
     """
 
     organisation_id: str
@@ -138,18 +139,21 @@ class ChangeRow(NamedTuple):
     reason: str | None
     provenance: str | None
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands among all changes."""
+        return self.position, self.ordinal
+
 
 class EventChanges(NamedTuple):
-    """The rows of `change` that one event leaves: what they have in common, told once.
-
-    `fields` is three values for each row, in order: field, was, now.
-    """
+    """All that one event changed. `fields` is JSON: for each field its name, was and now."""
 
     organisation_id: str
     kind: str
     goal_id: str
     position: int
     event: str
+    fields: bytes
     actor: str
     on_behalf_of: str | None
     recorded_at: datetime
@@ -157,12 +161,10 @@ class EventChanges(NamedTuple):
     effective_at: datetime
     reason: str | None
     provenance: str | None
-    fields: tuple[Any, ...]
 
     def rows(self) -> Iterator[ChangeRow]:
-        """Each as it is read."""
-        said = iter(self.fields)
-        for ordinal, (name, was, now) in enumerate(zip(said, said, said, strict=True)):
+        """Field by field."""
+        for ordinal, (name, was, now) in enumerate(_fields.decode(self.fields)):
             yield ChangeRow(
                 self.organisation_id,
                 self.kind,
@@ -171,8 +173,8 @@ class EventChanges(NamedTuple):
                 ordinal,
                 self.event,
                 name,
-                was,
-                now,
+                _said(was),
+                _said(now),
                 self.actor,
                 self.on_behalf_of,
                 self.recorded_at,
@@ -181,6 +183,14 @@ class EventChanges(NamedTuple):
                 self.reason,
                 self.provenance,
             )
+
+
+_fields: Final = msgspec.json.Decoder(list[tuple[str, msgspec.Raw, msgspec.Raw]])
+
+
+def _said(value: msgspec.Raw) -> bytes | None:
+    said = bytes(value)
+    return None if said == b"null" else said
 
 
 @dataclass(slots=True)
