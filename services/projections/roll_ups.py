@@ -13,7 +13,7 @@ from services.projections.report import in_tree_order
 from services.projections.view_store.reader import Goal, Reader, Span
 from services.projections.views.course import Course
 from services.projections.views.current import CycleState
-from services.projections.views.tallies import Tallied
+from services.projections.views.tallies import Counted, Tallied
 
 
 def settled(
@@ -48,8 +48,10 @@ def settled(
         cycle.goal_id,
         state,
         course.policy,
-        reader.last_in_cycle(organisation_id, cycle.goal_id, seen.structure),
-        reader.last_in_cycle(organisation_id, cycle.goal_id, seen.known),
+        tuple(
+            reader.last_in_cycle(organisation_id, cycle.goal_id, position)
+            for position in sorted({seen.structure, seen.known})
+        ),
         frozenset(row.position for row in counting.values()),
         frozenset(_parents(units).items()),
     )
@@ -79,12 +81,13 @@ def roll_ups_of(
     for card, key_results, progress in picture.progress(objectives):
         if card.state == "draft":
             continue
+        counted = Counted.of(card, key_results, progress)
         for tallied in (
             whole,
             own[card.unit_id],
             *(with_below[unit_id] for unit_id in _upwards(card.unit_id, parents)),
         ):
-            tallied.add(card, key_results, progress)
+            tallied.add(counted)
     if not own:
         return []
     told = [

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from services.projections.view_store import schema
 from services.projections.view_store.schema import Instant
 from services.projections.view_store.statements import (
-    ARRAY_MAX,
+    LISTED_MAX,
     IsListed,
     ListStatement,
     Row,
@@ -301,7 +301,7 @@ def _at(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
             schema.event.c.organisation_id == bindparam("organisation_id"),
             is_listed(schema.event.c.position),
         )
-        .limit(literal_column(str(ARRAY_MAX)))
+        .limit(literal_column(str(LISTED_MAX)))
         .subquery()
     )
     return (

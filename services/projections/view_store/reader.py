@@ -380,7 +380,10 @@ class Reader:
     ) -> set[str]:
         """Which things of a kind some units have ever carried, up to whatever position."""
         rows = _EVER_OF_UNITS.rows(
-            self._connection, unit_ids, organisation_id=organisation_id, kind=kind
+            self._connection,
+            [(each,) for each in unit_ids],
+            organisation_id=organisation_id,
+            kind=kind,
         )
         return {row[0] for row in rows}
 
@@ -431,18 +434,10 @@ class Reader:
 
     def linked_kpis(self, organisation_id: str, cycle_id: str, known: int) -> list[str]:
         """The KPIs that key results of a cycle follow or have followed."""
-        column = schema.link.c
-        statement = (
-            select(column.kpi_id)
-            .distinct()
-            .where(
-                column.organisation_id == organisation_id,
-                column.cycle_id == cycle_id,
-                column.position <= known,
-            )
-            .order_by(column.kpi_id)
+        rows = _LINKED_KPIS.rows(
+            self._connection, organisation_id=organisation_id, cycle_id=cycle_id, known=known
         )
-        return list(self._connection.execute(statement).scalars())
+        return [row[0] for row in rows]
 
     # ------------------------------------------------------------------ check-ins and readings
 
@@ -468,7 +463,7 @@ class Reader:
         """What comes last, in the order of the keys, of what was said of some key results."""
         rows = _LAST_CHECK_INS.rows(
             self._connection,
-            key_result_ids,
+            [(each,) for each in key_result_ids],
             organisation_id=organisation_id,
             known=known,
             as_of=as_of,
@@ -843,39 +838,30 @@ def _kpis_stood() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _last_check_ins(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
+def _last_check_ins(listed: FromClause) -> Select[*tuple[Any, ...]]:
     """What was said of each listed key result at the last date of which anything was said."""
-    goal, row, other = schema.goal.c, schema.check_in.c, schema.check_in.alias().c
+    row, other = schema.check_in.c, schema.check_in.alias().c
     last = (
         select(other.effective_at)
         .where(
-            other.organisation_id == goal.organisation_id,
-            other.key_result_id == goal.goal_id,
+            other.organisation_id == _ORGANISATION,
+            other.key_result_id == listed.c.key_result_id,
             other.position <= _KNOWN,
             other.effective_at <= _AS_OF,
         )
         .order_by(other.effective_at.desc())
         .limit(_ONE)
-        .correlate(schema.goal)
+        .correlate(listed)
         .scalar_subquery()
     )
     return (
         select(schema.check_in)
-        .select_from(schema.goal)
+        .select_from(listed)
         .join(
             schema.check_in,
-            and_(
-                row.organisation_id == goal.organisation_id,
-                row.key_result_id == goal.goal_id,
-                row.effective_at == last,
-            ),
+            and_(row.key_result_id == listed.c.key_result_id, row.effective_at == last),
         )
-        .where(
-            goal.organisation_id == _ORGANISATION,
-            goal.kind == literal_column("'key_result'"),
-            is_listed(goal.goal_id),
-            row.position <= _KNOWN,
-        )
+        .where(row.organisation_id == _ORGANISATION, row.position <= _KNOWN)
     )
 
 
@@ -1023,16 +1009,17 @@ _KEY_RESULTS_OF: Final = TableStatement(
         ),
     ),
 )
-_EVER_OF_UNITS: Final = ListStatement(
-    lambda is_listed: (
+_EVER_OF_UNITS: Final = TableStatement(
+    {"unit_id": Text},
+    lambda listed: (
         select(schema.goal_version.c.goal_id)
+        .join(listed, schema.goal_version.c.unit_id == listed.c.unit_id)
         .where(
             schema.goal_version.c.organisation_id == _ORGANISATION,
             schema.goal_version.c.kind == _KIND,
-            is_listed(schema.goal_version.c.unit_id),
         )
         .distinct()
-    )
+    ),
 )
 _KPIS: Final = Statement(
     _kpis_stood()
@@ -1046,6 +1033,16 @@ _KPIS: Final = Statement(
 )
 _KPIS_BY_ID: Final = ListStatement(
     lambda is_listed: _kpis_stood().where(is_listed(schema.goal.c.goal_id))
+)
+_LINKED_KPIS: Final = Statement(
+    select(schema.link.c.kpi_id)
+    .distinct()
+    .where(
+        schema.link.c.organisation_id == _ORGANISATION,
+        schema.link.c.cycle_id == bindparam("cycle_id"),
+        schema.link.c.position <= _KNOWN,
+    )
+    .order_by(schema.link.c.kpi_id)
 )
 _ALIGNMENTS: Final = ListStatement(
     lambda is_listed: select(
@@ -1068,7 +1065,7 @@ _CHECK_INS: Final = ListStatement(
         .order_by(*schema.check_in.primary_key)
     )
 )
-_LAST_CHECK_INS: Final = ListStatement(_last_check_ins)
+_LAST_CHECK_INS: Final = TableStatement({"key_result_id": Text}, _last_check_ins)
 _READINGS: Final = Statement(_readings().order_by(*schema.reading.primary_key))
 _SERIES: Final = ListStatement(
     lambda is_listed: select(schema.reading).where(

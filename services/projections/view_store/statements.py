@@ -2,33 +2,33 @@
 
 To put a SELECT together, to compile it and to have its result unpacked takes many times as long as
 a database takes to answer it from an index. So each is compiled once for a kind of database, and
-handed straight to the driver; values are named by `bindparam`. Lists go to PostgreSQL as arrays;
-SQLite has none, so that its texts have room for so many values each.
+handed straight to the driver; values are named by `bindparam`. A list is one of them, whatever its
+length: an array in PostgreSQL, JSON in SQLite.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import DiagnosticField, ExecStatus, Format
 from sqlalchemy import (
-    BindParameter,
     Column,
     ColumnElement,
     Connection,
     Dialect,
     FromClause,
     Select,
+    TableValuedAlias,
     bindparam,
     cast,
-    column,
     func,
-    values,
+    literal_column,
+    select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -37,12 +37,8 @@ from sqlalchemy.types import TypeEngine
 from services.projections.view_store import schema
 
 LISTED: Final = "listed"
-LENGTHS: Final = (1, 4, 16, 64, 256)
-"""How many values a list has in a text; a shorter one is filled up."""
-TABLE_LENGTHS: Final = LENGTHS[:3]
-"""How many rows a table has in a text: for more, SQLite would first read all of what is joined."""
-ARRAY_MAX: Final = 5_000
-
+LISTED_MAX: Final = 1_000
+"""So many at a time."""
 SERVER: Final = "server"
 """Under which a connection to PostgreSQL keeps how it is asked."""
 
@@ -72,14 +68,10 @@ class Statement:
 class ListStatement:
     """The same with a list among its values, which may have any length."""
 
-    def __init__(self, select: Callable[[IsListed], Wanted]) -> None:
-        self._of_array = Statement(select(lambda of: of == func.any(bindparam(LISTED))))
-        self._of_length = {
-            length: Statement(
-                select(partial(_in, [bindparam(f"{LISTED}_{number}") for number in range(length)]))
-            )
-            for length in LENGTHS
-        }
+    def __init__(self, select_listed: Callable[[IsListed], Wanted]) -> None:
+        of_json = select(_json_each().c.value)
+        self._of_array = Statement(select_listed(lambda of: of == func.any(bindparam(LISTED))))
+        self._of_json = Statement(select_listed(lambda of: of.in_(of_json)))
 
     def rows(
         self,
@@ -88,15 +80,11 @@ class ListStatement:
         **values: Any,  # noqa: ANN401  # columns
     ) -> Iterator[Row]:
         """The rows of each value of the list, some values at a time; in order among those."""
-        wanted = sorted(set(listed))
-        if has_arrays(connection):
-            for some in _cut(wanted, ARRAY_MAX):
+        for some in _cut(listed):
+            if has_arrays(connection):
                 yield from self._of_array.rows(connection, **values, **{LISTED: _array(some)})
-            return
-        for some in _cut(wanted, LENGTHS[-1]):
-            length, filled = _filled_up(some, some[-1])
-            names = {f"{LISTED}_{number}": each for number, each in enumerate(filled)}
-            yield from self._of_length[length].rows(connection, **values, **names)
+            else:
+                yield from self._of_json.rows(connection, **values, **{LISTED: _json(some)})
 
 
 class TableStatement:
@@ -106,16 +94,23 @@ class TableStatement:
     """
 
     def __init__(
-        self, types: Mapping[str, type[TypeEngine[Any]]], select: Callable[[FromClause], Wanted]
+        self,
+        types: Mapping[str, type[TypeEngine[Any]]],
+        select_joined: Callable[[FromClause], Wanted],
     ) -> None:
         """`types` are those of the table's columns, by name."""
         self._types = types
         arrays = (cast(bindparam(name), ARRAY(of)) for name, of in types.items())
-        table = func.unnest(*arrays).table_valued(*types).render_derived()
-        self._of_arrays = Statement(select(table))
-        self._of_length = {
-            length: Statement(select(self._table(length))) for length in TABLE_LENGTHS
-        }
+        of_arrays = func.unnest(*arrays).table_valued(*types).render_derived()
+        row = _json_each().c.value
+        of_json = select(
+            *(
+                func.json_extract(row, literal_column(f"'$[{place}]'"), type_=of()).label(name)
+                for place, (name, of) in enumerate(types.items())
+            )
+        ).subquery(LISTED)
+        self._of_arrays = Statement(select_joined(of_arrays))
+        self._of_json = Statement(select_joined(of_json))
 
     def rows(
         self,
@@ -124,50 +119,27 @@ class TableStatement:
         **values: Any,  # noqa: ANN401  # columns
     ) -> Iterator[Row]:
         """The rows for each row of the list, in no order."""
-        wanted = sorted(set(listed))
-        if has_arrays(connection):
-            for some in _cut(wanted, ARRAY_MAX):
-                arrays = map(_array, zip(*some, strict=True))
-                columns = dict(zip(self._types, arrays, strict=True))
-                yield from self._of_arrays.rows(connection, **values, **columns)
-            return
-        for some in _cut(wanted, TABLE_LENGTHS[-1]):
-            # With what equals nothing: the last row again would be joined again.
-            length, filled = _filled_up(some, (None,) * len(self._types))
-            names = {
-                f"{name}_{number}": value
-                for number, row in enumerate(filled)
-                for name, value in zip(self._types, row, strict=True)
-            }
-            yield from self._of_length[length].rows(connection, **values, **names)
-
-    def _table(self, length: int) -> FromClause:
-        rows: list[tuple[Any, ...]] = [
-            tuple(bindparam(f"{name}_{number}") for name in self._types) for number in range(length)
-        ]
-        return (
-            values(*(column(name, of) for name, of in self._types.items())).data(rows).cte(LISTED)
-        )
+        for some in _cut(listed):
+            if has_arrays(connection):
+                columns = zip(self._types, map(_array, zip(*some, strict=True)), strict=True)
+                yield from self._of_arrays.rows(connection, **values, **dict(columns))
+            else:
+                yield from self._of_json.rows(connection, **values, **{LISTED: _json(some)})
 
 
 def has_arrays(connection: Connection) -> bool:
-    """Whether a list is one value to the database."""
+    """Whether the database has arrays."""
     return connection.dialect.name == "postgresql"
 
 
-def _in(listed: Sequence[BindParameter[Any]], of: Column[Any]) -> ColumnElement[bool]:
-    return of.in_(listed)
+def _cut(listed: Iterable[Any]) -> Iterator[Sequence[Any]]:
+    wanted = sorted(set(listed))
+    for start in range(0, len(wanted), LISTED_MAX):
+        yield wanted[start : start + LISTED_MAX]
 
 
-def _cut(wanted: Sequence[Any], at_most: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(wanted), at_most):
-        yield wanted[start : start + at_most]
-
-
-def _filled_up(some: Sequence[Any], filling: object) -> tuple[int, Sequence[Any]]:
-    """The length of the text that has room for a list, and the list filled up to it."""
-    length = next(length for length in LENGTHS if length >= len(some))
-    return length, [*some, *[filling] * (length - len(some))]
+def _json_each() -> TableValuedAlias:
+    return func.json_each(bindparam(LISTED)).table_valued("value")
 
 
 class _Compiled:
@@ -253,3 +225,8 @@ def _array(some: Iterable[Any]) -> str:
     """A list as PostgreSQL writes it."""
     escaped = (str(each).replace("\\", "\\\\").replace('"', '\\"') for each in some)
     return "{" + ",".join(f'"{each}"' for each in escaped) + "}"
+
+
+def _json(some: Sequence[Any]) -> str:
+    """A list as SQLite takes it."""
+    return msgspec.json.encode(some).decode()

@@ -1,15 +1,43 @@
 """Goals counted and averaged: of a unit, of those below it, of a cycle."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 from goal_contracts import measures
 from goal_contracts.fields import GoalHealth
 from goal_contracts.queries import HealthCount, KeyResultCard, ObjectiveCard, Tally
 
 ORDER: Final[tuple[GoalHealth, ...]] = get_args(GoalHealth)
+
+
+class Counted(NamedTuple):
+    """What an objective that is no draft adds to each tally it counts in."""
+
+    health: GoalHealth
+    key_results: tuple[GoalHealth, ...]
+    progress: tuple[Decimal | None, ...]
+    scores: tuple[Decimal | None, ...]
+    met: tuple[Decimal, ...]
+
+    @classmethod
+    def of(
+        cls, card: ObjectiveCard, key_results: Collection[KeyResultCard], progress: Decimal | None
+    ) -> "Counted":
+        """An objective with its key results as they stood."""
+        worst = measures.worst_status(each.health for each in key_results if not each.dropped)
+        # As a cycle's closing does: nobody judged what was dropped or carried over.
+        is_aspirational = card.objective_kind == "aspirational"
+        is_scored = card.state == "published" and is_aspirational
+        is_met = card.state == "published" and not is_aspirational and card.outcome is not None
+        return cls(
+            health=card.outcome or worst or "pending",
+            key_results=tuple(each.health for each in key_results),
+            progress=() if card.state == "dropped" else (progress,),
+            scores=(card.score,) if is_scored else (),
+            met=(Decimal(card.outcome == "achieved"),) if is_met else (),
+        )
 
 
 class Tallied:
@@ -22,22 +50,13 @@ class Tallied:
         self._scores: list[Decimal | None] = []
         self._met: list[Decimal | None] = []
 
-    def add(
-        self, card: ObjectiveCard, key_results: Iterable[KeyResultCard], progress: Decimal | None
-    ) -> None:
-        """An objective that is no draft, with its key results as they stood."""
-        healths = [(each.health, each.dropped) for each in key_results]
-        worst = measures.worst_status(health for health, dropped in healths if not dropped)
-        self._objectives[card.outcome or worst or "pending"] += 1
-        self._key_results.update(health for health, _ in healths)
-        if card.state != "dropped":
-            self._progress.append(progress)
-        # As a cycle's closing does: nobody judged what was dropped or carried over.
-        if card.state == "published":
-            if card.objective_kind == "aspirational":
-                self._scores.append(card.score)
-            elif card.outcome is not None:
-                self._met.append(Decimal(card.outcome == "achieved"))
+    def add(self, counted: Counted) -> None:
+        """An objective."""
+        self._objectives[counted.health] += 1
+        self._key_results.update(counted.key_results)
+        self._progress += counted.progress
+        self._scores += counted.scores
+        self._met += counted.met
 
     def tally(self) -> Tally:
         """All of it in a few numbers."""
