@@ -1,5 +1,6 @@
 """Statements that are compiled once: lists of any length, values told as what they are."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 from goal_contracts import events
 from goal_contracts.policy import Policy
-from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, func, select, text
 
 from services.projections.view_store import change_reader, reader, schema
 from services.projections.view_store.engines import open_sqlite
@@ -114,6 +115,31 @@ def test_what_goes_wrong_is_the_drivers_own_error(connection: Connection) -> Non
         with pytest.raises((psycopg.errors.UndefinedFunction, sqlite3.OperationalError)):
             broken.rows(connection)
         assert list(OF_UNITS.rows(connection, ["unit-1"], organisation_id=ORGANISATION))
+
+
+def test_what_is_prepared_outlives_a_rollback(connection: Connection) -> None:
+    def found() -> list[Any]:
+        return list(OF_UNITS.rows(connection, ["unit-1"], organisation_id=ORGANISATION))
+
+    before = found()
+    for _ in range(10):  # so often that a driver might prepare it, and at the end let go of all
+        connection.execute(select(schema.goal.c.goal_id).limit(1))
+    connection.rollback()
+    assert found() == before
+
+
+def test_a_table_that_is_another_than_it_was_costs_one_answer(connection: Connection) -> None:
+    asked = Statement(select(text("*")).select_from(text("changing")))
+    connection.exec_driver_sql("CREATE TABLE changing (one INTEGER)")
+    connection.commit()
+    assert list(asked.rows(connection)) == []
+    connection.exec_driver_sql("ALTER TABLE changing ADD COLUMN two INTEGER")
+    connection.commit()
+    with contextlib.suppress(psycopg.errors.FeatureNotSupported):  # the plan has one column
+        asked.rows(connection)
+    connection.exec_driver_sql("INSERT INTO changing VALUES (1, 2)")
+    connection.commit()
+    assert list(asked.rows(connection)) == [(1, 2)]
 
 
 def test_instants_go_in_and_come_out_as_instants(connection: Connection) -> None:

@@ -28,9 +28,6 @@ PRAGMAS: Final = (
     "temp_store=MEMORY",
 )
 
-PREPARED_MAX: Final = 500
-"""So many statements are kept prepared on a connection to PostgreSQL: all that are ever asked."""
-
 PATIENCE: Final = {
     "connect_timeout": "10",
     # Seconds, and milliseconds for the last: a server that is gone without a word is noticed.
@@ -114,7 +111,9 @@ def open_postgresql(url: URL, schema: str) -> Engine:
         # the server would where there is a limit, takes longer than to do it.
         connection.execute("SET plan_cache_mode TO force_generic_plan")
         connection.commit()
-        connection.prepared_max = PREPARED_MAX
+        # What is asked again is prepared by us (statements). Where psycopg has prepared anything, a
+        # rollback makes the server forget all that is.
+        connection.prepare_threshold = None
 
     @sqlalchemy_event.listens_for(engine, "checkout")
     def listen(connection: psycopg.Connection, *_: object) -> None:

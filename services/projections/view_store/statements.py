@@ -9,6 +9,7 @@ length: an array in PostgreSQL, JSON in SQLite.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -194,31 +195,39 @@ class _Server:
     """PostgreSQL, asked without a cursor: to make one would take longer than the answer."""
 
     def __init__(self, driver: Any) -> None:  # noqa: ANN401  # psycopg's connection
-        self._driver = driver
-        self._prepared: dict[str, bytes] = {}
+        self._server = driver.pgconn
         self._results = Transformer(driver)
+        self._prepared: dict[str, bytes] = {}
+        self._numbers = count()
 
     def ask(self, text: str, bound: Sequence[Any]) -> Sequence[Row]:
         """Each text is planned once; values go as text, whose types the server knows."""
-        name = self._prepared.get(text)
-        if name is None:
-            name = f"question_{len(self._prepared)}".encode()
-            self._refuse_failed(self._driver.pgconn.prepare(name, text.encode()))
-            self._prepared[text] = name
         values = [None if each is None else str(each).encode() for each in bound]
         if any(each is not None and b"\0" in each for each in values):
             raise psycopg.DataError("no text has a NUL in it")  # libpq would leave out the rest
-        result = self._driver.pgconn.exec_prepared(name, values, result_format=Format.BINARY)
-        self._refuse_failed(result)
+        name = self._prepared.get(text) or self._prepare(text)
+        result = self._server.exec_prepared(name, values, result_format=Format.BINARY)
+        if result.status != ExecStatus.TUPLES_OK:
+            del self._prepared[text]  # a table may be another than it was
+            raise _error(result)
         self._results.set_pgresult(result)
-        return self._results.load_rows(0, result.ntuples, tuple)
+        rows = self._results.load_rows(0, result.ntuples, tuple)
+        self._results.set_pgresult(None)  # which may be long
+        return rows
 
-    def _refuse_failed(self, result: Any) -> None:  # noqa: ANN401  # libpq's
-        if result.status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
-            return
-        if result.error_field(DiagnosticField.SQLSTATE) is None:  # the server did not say it
-            raise psycopg.OperationalError(result.get_error_message())
-        raise error_from_result(result)
+    def _prepare(self, text: str) -> bytes:
+        name = f"question_{next(self._numbers)}".encode()
+        result = self._server.prepare(name, text.encode())
+        if result.status != ExecStatus.COMMAND_OK:
+            raise _error(result)
+        self._prepared[text] = name
+        return name
+
+
+def _error(result: Any) -> psycopg.Error:  # noqa: ANN401  # libpq's
+    if result.error_field(DiagnosticField.SQLSTATE) is None:  # the server did not say it
+        return psycopg.OperationalError(result.get_error_message())
+    return error_from_result(result)
 
 
 def _array(some: Iterable[Any]) -> str:
