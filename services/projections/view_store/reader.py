@@ -234,7 +234,7 @@ class Reader:
     def home_of(self, organisation_id: str, kind: str, goal_id: str, structure: int) -> Home | None:
         """Where a thing belongs for good, and since when it is there; None, it never was.
 
-        How it stood is remembered, as that is mostly the next question.
+        How it stood is remembered, and how its objective did, as that is mostly asked next.
         """
         rows = _HOME_OF.rows(
             self._connection,
@@ -245,10 +245,13 @@ class Reader:
         )
         if not rows:
             return None
-        ((*key, state, position),) = rows
-        stood = None if state is None else _goal(kind, (*key, state))
-        self._stood[kind, structure][goal_id] = stood
-        return Home(key[0], key[1], position)
+        ((cycle_id, objective_id, _, state, objective, position),) = rows
+        of_kind, of_objectives = self._stood[kind, structure], self._stood["objective", structure]
+        of_kind[goal_id] = None if state is None else _goal(kind, rows[0][:4])
+        if objective is not None:
+            row = cycle_id, "", objective_id, objective
+            of_objectives.setdefault(objective_id, _goal("objective", row))
+        return Home(cycle_id, objective_id, position)
 
     def goals(
         self,
@@ -765,6 +768,8 @@ _KNOWN: Final[BindParameter[int]] = bindparam("known")
 _STRUCTURE: Final[BindParameter[int]] = bindparam("structure")
 _AS_OF: Final[BindParameter[datetime]] = bindparam("as_of")
 _LIMIT: Final[BindParameter[int]] = bindparam("limit")
+_LAST: Final = schema.goal_version.alias().c
+"""Of a thing's versions the last one up to a position."""
 _ONE: Final[ColumnElement[Any]] = literal_column("1")
 """As a limit: told with the text, so that a database can count on it."""
 
@@ -776,20 +781,19 @@ def _stood(
 ) -> Select[*tuple[Any, ...]]:
     """Each thing of a kind with its state after its last version up to a position."""
     goal = schema.goal.c
-    return select(*_KEY, _last_state(structure)).where(
+    return select(*_KEY, _last_state(structure, *_of_goal(_LAST))).where(
         goal.organisation_id == organisation_id,
         goal.kind == kind,
         goal.position <= structure,
     )
 
 
-def _last_state(at_most: ColumnElement[int]) -> ColumnElement[bytes]:
-    # Asked for like this it is one look at the index, and there is always one.
-    version = schema.goal_version.alias().c
+def _last_state(at_most: ColumnElement[int], *where: ColumnElement[bool]) -> ColumnElement[bytes]:
+    # Asked for like this it is one look at the index.
     return (
-        select(version.state)
-        .where(*_of_goal(version), version.position <= at_most)
-        .order_by(version.position.desc())
+        select(_LAST.state)
+        .where(*where, _LAST.position <= at_most)
+        .order_by(_LAST.position.desc())
         .limit(_ONE)
         .correlate(schema.goal)
         .scalar_subquery()
@@ -831,7 +835,8 @@ def _kpis_stood() -> Select[*tuple[Any, ...]]:
     """Each KPI as it stood, or as it was first defined, and its newest version that was known."""
     goal = schema.goal.c
     begun = case((goal.position > _STRUCTURE, goal.position), else_=_STRUCTURE)
-    return select(goal.goal_id, _last_state(begun), _last_state(_KNOWN)).where(
+    of_goal = _of_goal(_LAST)
+    return select(goal.goal_id, _last_state(begun, *of_goal), _last_state(_KNOWN, *of_goal)).where(
         goal.organisation_id == _ORGANISATION,
         goal.kind == "kpi",
         goal.position <= _KNOWN,
@@ -965,7 +970,17 @@ _VERSIONS: Final = Statement(
     )
 )
 _HOME_OF: Final = Statement(
-    select(*_KEY, _last_state(_STRUCTURE), schema.goal.c.position).where(
+    select(
+        *_KEY,
+        _last_state(_STRUCTURE, *_of_goal(_LAST)),
+        _last_state(
+            _STRUCTURE,
+            _LAST.organisation_id == schema.goal.c.organisation_id,
+            _LAST.kind == literal_column("'objective'"),
+            _LAST.goal_id == schema.goal.c.objective_id,
+        ),
+        schema.goal.c.position,
+    ).where(
         schema.goal.c.organisation_id == _ORGANISATION,
         schema.goal.c.kind == _KIND,
         schema.goal.c.goal_id == bindparam("goal_id"),
