@@ -5,16 +5,21 @@ from collections.abc import Sequence
 from services.cli import importing, printing
 from services.cli.client import Client
 from services.cli.errors import Failed
-from services.cli.importing import FRAME, History, ImportRefused, Left, Outcome
+from services.cli.importing import History, ImportRefused, Left, Outcome
 from services.cli.options import System
 
 
 def run(system: System, history: History) -> Outcome:
-    """Sends all of it, with a bar on a terminal; Failed when the ledger does not take it."""
+    """Sends all of it, with a bar on a terminal; Failed when the ledger does not take it.
+
+    The bar counts rows of the files where there are any, else commands.
+    """
 
     async def send(client: Client) -> Outcome:
-        with printing.progress(history.source, len(history.facts) + FRAME) as progressed:
-            return await importing.send(client, history, progressed)
+        steps = history.steps
+        done = iter(steps)
+        with printing.progress(history.source, sum(steps)) as progressed:
+            return await importing.send(client, history, lambda _: progressed(next(done)))
 
     try:
         return system.run(send)

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
@@ -88,7 +88,10 @@ class Fact(Struct, frozen=True):
 
 
 class History(Struct, frozen=True):
-    """All of an import, ready to be sent; `left` is what could not be mapped."""
+    """All of an import, ready to be sent; `left` is what could not be mapped.
+
+    `rows` is how many its files have, where they are files of rows.
+    """
 
     organisation_id: str
     import_id: str
@@ -98,6 +101,24 @@ class History(Struct, frozen=True):
     opening: OpenOrganisation
     facts: Sequence[Fact]
     left: Sequence[Left] = ()
+    rows: int | None = None
+
+    @property
+    def steps(self) -> Sequence[int]:
+        """How many rows are done with the answer to each command; without rows each command is one.
+
+        A row is done when the last of its readings is; what brings none is done at the start.
+        """
+        if self.rows is None:
+            return [1] * (len(self.facts) + FRAME)
+        last = {
+            place: number
+            for number, fact in enumerate(self.facts)
+            if isinstance(fact.command, RecordReadings | CorrectReadings)
+            for place in fact.places
+        }
+        done = Counter(last.values())
+        return [self.rows - len(last), 0, *(done[number] for number in range(len(self.facts))), 0]
 
 
 class Outcome(Struct):

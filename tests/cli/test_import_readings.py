@@ -3,6 +3,8 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -23,7 +25,7 @@ from goal_contracts.events import (
 from goal_contracts.fields import KpiHealth
 from msgspec import Struct
 
-from services.cli import importing
+from services.cli import importing, printing
 from services.cli.csv_readings import files, mapping
 from services.cli.csv_readings import manifest as manifests
 from services.cli.csv_readings.mapping import history_of
@@ -490,6 +492,40 @@ def test_the_program_tells_what_it_did_and_what_it_left_out(tmp_path: Path, nats
     assert again.exit_code == 0
     assert again.stdout.startswith("already imported Office of Numbers into import-towns")
     assert again.stdout.rstrip().endswith("nothing recorded")
+
+
+def test_the_program_shows_how_many_rows_of_the_files_are_read_and_done(
+    tmp_path: Path, nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars: list[tuple[str, int, list[int]]] = []
+
+    @contextmanager
+    def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+        steps: list[int] = []
+        bars.append((what, total, steps))
+        yield steps.append
+
+    monkeypatch.setattr(printing, "progress", progress)
+    monkeypatch.setattr(mapping, "TOLD_EVERY", 100)
+    months = [f"{month} {year}" for year in range(1900, 1930) for month in ("May", "June")]
+    towns = [f"{town},{month},Count,7" for month in months for town in range(30)]
+    first = "\n".join(["town,month,measure,value", *towns, "Ayr,January 2024,Count,", ""])
+    folder_with(tmp_path, y2024=first, y2025=SECOND)
+    ledger = InProcessLedger()
+    system = FakeSystem(
+        nats_url,
+        "import-rows",
+        reply=lambda actor, message: ledger.answer("import-rows", actor, message),
+    )
+    with system:
+        result = system.goal_ledger("import", "readings", str(tmp_path / "towns.toml"))
+    assert result.exit_code == 0, result.output
+    (reading, rows_read, read_steps), (sending, rows_sent, sent_steps) = bars
+    assert (reading, sending) == ("Reading Office of Numbers", "Office of Numbers")
+    assert rows_read == sum(read_steps) == rows_sent == sum(sent_steps) == 1_804
+    assert read_steps == [100] * 18 + [1, 3]
+    # At the start the row that says nothing is done, then each bulk with its last answer.
+    assert [step for step in sent_steps if step] == [1, 1_000, 800, 3]
 
 
 def test_the_program_names_a_manifest_that_is_none(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ by file and line; nothing else is lost with it.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -61,9 +62,13 @@ BATCH_WITH_MORE = ITEMS_MAX // (1 + FOLLOWING_MAX)
 POLICY = Policy(missed_readings="off")
 """Of what others publish nothing is missed here: when it has no more, they have stopped."""
 
+TOLD_EVERY = 1_000
+"""How many rows are read, and then it is told."""
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
 Item = TypeVar("Item")
 Key = tuple[str, ...]
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 class Value(Struct, frozen=True):
@@ -95,9 +100,18 @@ class _Published(Struct):
 
 
 def history_of(
-    manifest: Manifest, settings: bytes, folder: Path, *, organisation_id: str, importer: str
+    manifest: Manifest,
+    settings: bytes,
+    folder: Path,
+    *,
+    organisation_id: str,
+    importer: str,
+    progress: Progress = lambda _what, _total: nullcontext(lambda _more: None),
 ) -> History:
-    """All that the manifest's files tell, ready to be sent; `settings` is the manifest as it is."""
+    """All that the manifest's files tell, ready to be sent; `settings` is the manifest as it is.
+
+    `progress` is opened with what is done and of how many rows, and hears how many more are read.
+    """
     publications = publications_of(manifest, folder)
     files = {publication.file: read(folder, publication.file) for publication in publications}
     table_file = read(folder, manifest.table.file) if manifest.table else None
@@ -107,8 +121,9 @@ def history_of(
     import_id = import_id_of("readings", organisation_id, digests, settings)
     mapping = _Mapping(manifest, table_file, files)
     facts: list[Fact] = []
-    for publication in publications:
-        facts += mapping.publication(publication, files[publication.file])
+    with progress(f"Reading {manifest.source}", mapping.rows) as progressed:
+        for publication in publications:
+            facts += mapping.publication(publication, files[publication.file], progressed)
     if not mapping.known:
         raise WrongUsage("the files hold no reading that the manifest can map")
     return History(
@@ -120,6 +135,7 @@ def history_of(
         opening=OpenOrganisation(manifest.organisation.name, manifest.organisation.zone, POLICY),
         facts=facts,
         left=mapping.left,
+        rows=mapping.rows,
     )
 
 
@@ -133,12 +149,13 @@ class _Mapping:
         self.left: list[Left] = []
         self.table = self.read_table(table) if table else None
         self.check_columns(files.values(), table)
-        keys = dict.fromkeys(
-            _key(row, manifest.kpi.id)
-            for file in files.values()
-            for _, row in file.rows()
-            if isinstance(row, dict)
-        )
+        self.rows = 0
+        keys: dict[Key, None] = {}
+        for file in files.values():
+            for _, row in file.rows():
+                self.rows += 1
+                if isinstance(row, dict):
+                    keys[_key(row, manifest.kpi.id)] = None
         parts = (NUMERATOR, DENOMINATOR) if manifest.ratio else ()
         self.names = _ids([*keys, *((*key, part) for part in parts for key in keys)])
         self.bands = Bands(manifest.kpi.bands) if manifest.kpi.bands else None
@@ -194,7 +211,9 @@ class _Mapping:
         rows = self.manifest.rows
         return rows is None or cells[rows.column].strip() in rows.only
 
-    def publication(self, publication: Publication, file: CsvFile) -> Iterator[Fact]:
+    def publication(
+        self, publication: Publication, file: CsvFile, progressed: Callable[[int], None]
+    ) -> Iterator[Fact]:
         batch = BATCH_WITH_MORE if self.bands or self.manifest.ratio else BATCH
         published = _Published(self.manifest.actor, publication.published_at, batch)
         if not self.units:
@@ -204,7 +223,10 @@ class _Mapping:
         if self.bands is not None:
             self.compare(self.bands, file)
         said: dict[tuple[Key, str], int] = {}
-        for line, row in file.rows():
+        number = 0
+        for number, (line, row) in enumerate(file.rows(), 1):
+            if number % TOLD_EVERY == 0:
+                progressed(TOLD_EVERY)
             place = f"{file.name}:{line}"
             if isinstance(row, str):
                 self.left.append(Left(place, row))
@@ -215,6 +237,7 @@ class _Mapping:
                 self.row(row, line, file, published, said)
             except Unmappable as why:
                 self.left.append(Left(place, str(why)))
+        progressed(number % TOLD_EVERY)
         return published.facts()
 
     def row(
