@@ -27,10 +27,15 @@ async def keep_snapshots(
     events_between: int = EVENTS_BETWEEN,
     look_every_s: float = LOOK_EVERY_S,
 ) -> None:
-    """One whenever so many events have come since the last, until cancelled."""
+    """One whenever so many events have come since the last, until cancelled.
+
+    All of the state is written each time, and whoever asks meanwhile waits for it: while commands
+    are unanswered, half as many events as the last one holds have to have come, too.
+    """
     while True:
         pause_s = look_every_s
-        if not await save_if_due(writer, snapshots, events_between):
+        while_busy = snapshots.position // 2 if writer.unanswered else 0
+        if not await save_if_due(writer, snapshots, max(events_between, while_busy)):
             pause_s = max(look_every_s, AFTER_TROUBLE_S)
         await asyncio.sleep(pause_s)
 

@@ -72,6 +72,26 @@ async def test_one_is_written_whenever_so_many_events_have_come(
         await eventually(lambda: snapshots.position == 20)
 
 
+async def test_while_commands_are_unanswered_half_as_many_again_have_to_have_come(
+    ledger: Ledger, snapshots: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ledger.ask(*map(unit, range(99)))
+    await save_if_due(ledger.writer, snapshots, 10)
+    with monkeypatch.context() as busy:
+        busy.setattr(Writer, "unanswered", 1)
+        async with kept(ledger, snapshots):
+            await ledger.ask(*map(unit, range(99, 148)))
+            await asyncio.sleep(0.05)
+            assert snapshots.position == 100
+            await ledger.ask(unit(148))
+            await eventually(lambda: snapshots.position == 150)
+            await ledger.ask(*map(unit, range(149, 169)))
+            await asyncio.sleep(0.05)
+            assert snapshots.position == 150
+    async with kept(ledger, snapshots):
+        await eventually(lambda: snapshots.position == 170)
+
+
 async def test_no_more_is_written_than_is_due(ledger: Ledger, snapshots: SnapshotStore) -> None:
     await ledger.ask(*map(unit, range(8)))
     assert await save_if_due(ledger.writer, snapshots, 10)
