@@ -23,22 +23,20 @@ class CsvFile(Struct, frozen=True):
     def rows(self) -> Iterator[tuple[int, Row | str]]:
         """Each row under the line it begins on, or why it cannot be read; blank lines are none."""
         reader = csv.reader(io.StringIO(self.text, newline=""))
-        line = 1
+        header, columns, line = self.header, len(self.header), 1
         while True:
             try:
-                cells = next(reader, None)
+                for cells in reader:
+                    if line > 1 and len(cells) == columns:
+                        yield line, dict(zip(header, cells, strict=True))
+                    elif line > 1 and cells:
+                        yield line, f"has {len(cells)} cells, and the file {columns} columns"
+                    line = reader.line_num + 1
             except csv.Error as error:
                 yield line, f"cannot be read: {error}"
                 line = reader.line_num + 1
-                continue
-            if cells is None:
+            else:
                 return
-            if line > 1 and cells:
-                if len(cells) == len(self.header):
-                    yield line, dict(zip(self.header, cells, strict=True))
-                else:
-                    yield line, f"has {len(cells)} cells, and the file {len(self.header)} columns"
-            line = reader.line_num + 1
 
 
 def read(folder: Path, name: str) -> CsvFile:
