@@ -40,7 +40,8 @@ class QuietLogger:
         lines, self._lines = self._lines, []
         if lines:
             with contextlib.suppress(OSError):
-                print(*lines, sep="\n", file=sys.stderr, flush=True)
+                sys.stderr.write("\n".join([*lines, ""]))
+                sys.stderr.flush()
 
     def _end(self) -> None:
         self._write()

@@ -127,7 +127,7 @@ async def serving(
         if differences:
             raise StreamChanged("; ".join(map(str, differences)))
 
-    async def take(writer: Writer, message: Msg) -> None:
+    def take(writer: Writer, message: Msg) -> None:
         def reply(answer: Reply) -> None:
             _answer(goal_log.outbox, message, answer)
 

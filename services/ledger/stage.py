@@ -36,7 +36,7 @@ class Decided(NamedTuple):
     reply: Reply | None
 
 
-class Staged(NamedTuple):
+class Staged(Struct, frozen=True, gc=False):
     """An event as it will stand, and its bytes."""
 
     recorded: Recorded

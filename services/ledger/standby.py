@@ -10,8 +10,10 @@ A writer's `run` and its `load` or `follow` are never under way together.
 
 import asyncio
 import contextlib
+import functools
 import gc
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
 import nats.errors
@@ -24,6 +26,7 @@ from nats.aio.subscription import Subscription
 
 from services.ledger.metrics import LedgerRole
 from services.ledger.request import Request, SendReply
+from services.ledger.store.inbox import listen
 from services.ledger.store.lease import Lease
 from services.ledger.writer import Writer
 
@@ -34,7 +37,7 @@ GARBAGE_THRESHOLDS: Final = (20_000, 50, 1_000)
 
 log = structlog.get_logger()
 
-Take = Callable[[Writer, Msg], Awaitable[None]]
+Take = Callable[[Writer, Msg], None]
 Work = Callable[[Writer], Sequence[Coroutine[object, object, None]]]
 """What a ledger does in its turn, beside taking commands."""
 
@@ -115,16 +118,9 @@ class Turns:
     async def _write_until(self, over: asyncio.Task[str]) -> None:
         """Take commands and answer them until `over` is done, then finish what was taken."""
         writer = self.writer
-
-        async def take(message: Msg) -> None:
-            # Thawed or starved, a ledger holds back what it hears until it knows whose turn it is;
-            # if it is another's, this ends with the subscription.
-            if not self._lease.is_current:
-                await self._lease.until_current()
-            await self._take(writer, message)
-
+        hearing = Hearing(self._lease, functools.partial(self._take, writer))
         # In no queue group: the server would go on giving a frozen ledger its share.
-        commands = await self._client.subscribe(subjects.COMMANDS, cb=take)
+        commands = await listen(self._client, subjects.COMMANDS, hearing.hear)
         working = [asyncio.create_task(each) for each in self._work(writer)]
         told_to_stop = True
         try:
@@ -142,7 +138,7 @@ class Turns:
         finally:
             self.role = "loading"
             is_sound = self.may_append and not any(task.done() for task in working)
-            await _take_no_more(commands, in_order=told_to_stop and is_sound)
+            await _take_no_more(commands, hearing, in_order=told_to_stop and is_sound)
             # Told to stop, it keeps the lease meanwhile; else it must be done before another is.
             within_s = DRAIN_S if told_to_stop else self._lease.left_s
             if not await _all_answered(writer, within_s if is_sound else 0):
@@ -164,14 +160,53 @@ def collect_garbage_seldom() -> None:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
-async def _take_no_more(commands: Subscription, *, in_order: bool) -> None:
+class Hearing:
+    """Takes commands as they come, in their order.
+
+    Thawed or starved, a ledger holds back what it hears until it knows whose turn it is.
+    """
+
+    def __init__(self, lease: Lease, take: Callable[[Msg], None]) -> None:
+        self._lease = lease
+        self._take = take
+        self._held: deque[Msg] = deque()
+        self._taking: asyncio.Task[None] | None = None
+
+    def hear(self, message: Msg) -> None:
+        if self._lease.is_current and not self._held:
+            self._take(message)
+            return
+        self._held.append(message)
+        if self._taking is None or self._taking.done():
+            self._taking = asyncio.create_task(self._take_held(), name="held commands")
+
+    async def all_taken(self) -> None:
+        if self._taking is not None:
+            await asyncio.wait([self._taking])
+
+    async def end(self) -> None:
+        """What is still held is another's to take."""
+        if self._taking is not None:
+            await _end(self._taking)
+
+    async def _take_held(self) -> None:
+        while self._held:
+            await self._lease.until_current()
+            self._take(self._held.popleft())
+
+
+async def _take_no_more(commands: Subscription, hearing: Hearing, *, in_order: bool) -> None:
     """In order, what the server has sent already is still taken."""
-    with contextlib.suppress(nats.errors.Error, TimeoutError):
-        if in_order:
-            async with asyncio.timeout(DRAIN_S):
-                await commands.drain()
-        else:
-            await commands.unsubscribe()
+    try:
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            if in_order:
+                async with asyncio.timeout(DRAIN_S):
+                    await commands.drain()
+                    await hearing.all_taken()
+            else:
+                await commands.unsubscribe()
+    finally:
+        await hearing.end()
 
 
 async def _all_answered(writer: Writer, within_s: float) -> bool:

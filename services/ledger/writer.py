@@ -11,6 +11,7 @@ decided again.
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -101,6 +102,8 @@ class Writer:
         self._open_bytes = 0
         self._nothing_open = asyncio.Event()
         self._nothing_open.set()
+        self._resting: _Group | None = None
+        """Empty, with nothing before it under way: what comes may be decided at once."""
         self._retries = 0
         self.position = 0
 
@@ -159,14 +162,22 @@ class Writer:
         self._nothing_open.clear()
         self._waiting.append(Waiting(request, reply, asyncio.get_running_loop().time()))
         self._wake.set()
+        if self._resting is not None and len(self._waiting) == 1:
+            self._begin(self._resting)
 
     async def run(self) -> None:
         """Decide and append, group after group, until cancelled."""
+        await self._log.open()
         group, before = self._group(), None
-        while True:
-            while not group.stage.decided:
-                await self._decide_some(group.stage)
-            group, before = await self._commit(group, before)
+        try:
+            while True:
+                while not group.stage.decided:
+                    self._resting = group
+                    await self._decide_some(group.stage)
+                self._resting = None
+                group, before = await self._commit(group, before)
+        finally:
+            self._resting = None
 
     def facts_due(self, now: datetime) -> Iterator[tuple[str, str, Command]]:
         """What time alone has made true: organisation, command id and command of each fact."""
@@ -178,6 +189,13 @@ class Writer:
         """Wait, bounded, until nothing waits any more."""
         async with asyncio.timeout(timeout_s):
             await self._nothing_open.wait()
+
+    def _begin(self, group: "_Group") -> None:
+        """Nothing is under way: a command is decided and sent in the turn in which it came."""
+        self._resting = None
+        group.stage.decide(self._waiting.popleft())
+        if group.stage.staged:
+            self._send(group)
 
     def _group(self, after: "_Group | None" = None) -> "_Group":
         last = self.position if after is None else after.stage.last
@@ -193,38 +211,38 @@ class Writer:
         That next one is returned, and this one if it is to be settled once the next is on its way.
         """
         stage = group.stage
-        queued_s = asyncio.get_running_loop().time() - stage.decided[0].waiting.taken_at
-        begun = time.perf_counter()
         appending = await self._append(group)
         if before is not None:
-            self._answer(before.stage.decided)
-            self._settle(before)
+            self._finish(before)
             stage.stand_on_state()
         stage.foresee()
-        following = self._group(after=group)
+        group.following = following = self._group(after=group)
         while not appending.is_done:
-            await self._send_ahead(following)
+            self._send_ahead(following)
             await self._decide_some(following.stage)
         try:
             appending.result()
         except AppendFailed as error:
             await self._start_over([*stage.decided, *following.stage.decided], error)
             return self._group(), None
-        took_s = time.perf_counter() - begun
-        self.metrics.committed(
-            len(stage.decided), len(stage.staged), queued_s=queued_s, took_s=took_s
-        )
         self._retries = 0
         if following.stage.decided:
             return following, group
-        self._answer(stage.decided)
-        self._settle(group)
+        if not group.is_finished:
+            self._finish(group)
         return self._group(), None
 
-    def _settle(self, group: "_Group") -> None:
-        group.stage.settle()
+    def _finish(self, group: "_Group") -> None:
+        """The log has it: answer it, and let it have happened."""
+        stage = group.stage
+        self._answer(stage.decided)
+        stage.settle()
         self._versions.update(group.versions)
-        self.position = group.stage.last
+        self.position = stage.last
+        self.metrics.committed(
+            len(stage.decided), len(stage.staged), queued_s=group.queued_s, took_s=group.took_s
+        )
+        group.is_finished = True
 
     async def _decide_some(self, stage: Stage) -> None:
         """Decide what waits, a little at a time; without anything to decide, wait for it."""
@@ -240,19 +258,34 @@ class Writer:
             await asyncio.sleep(0)
 
     async def _append(self, group: "_Group") -> "Sent | Looked":
-        """Send it; without events, make sure that nobody else has appended."""
-        position = group.stage.position
-        if not group.stage.staged:
-            return await self._look(position)
-        return await self._log.send(
+        """Send it, unless it is sent; without events, make sure that nobody else has appended."""
+        if group.sent is not None:
+            return group.sent
+        stage = group.stage
+        group.queued_s = asyncio.get_running_loop().time() - stage.decided[0].waiting.taken_at
+        return self._send(group) if stage.staged else await self._look(stage.position)
+
+    def _send(self, group: "_Group") -> Sent:
+        stage = group.stage
+        group.sent_at = time.perf_counter()
+        group.sent = self._log.send(
             group.outgoing(),
-            position,
-            self._wake.set,
-            together=self._is_batch(group.stage),
+            stage.position,
+            functools.partial(self._heed, group),
+            together=self._is_batch(stage),
             ahead=group.ahead,
         )
+        return group.sent
 
-    async def _send_ahead(self, group: "_Group") -> None:
+    def _heed(self, group: "_Group") -> None:
+        """What became of a group is known; with nothing decided on top, it is answered at once."""
+        group.took_s = time.perf_counter() - group.sent_at
+        sent, following = group.sent, group.following
+        if sent is not None and sent.is_stored and following and not following.stage.decided:
+            self._finish(group)
+        self._wake.set()
+
+    def _send_ahead(self, group: "_Group") -> None:
         """Send most of a large group while the one before is being stored; its end waits for that.
 
         If that fails its end is never sent, and so nothing of it is stored.
@@ -262,7 +295,7 @@ class Writer:
             return
         ahead, group.ahead = group.ahead, None
         with contextlib.suppress(nats.errors.Error):  # then all of it is sent in its turn
-            ahead = ahead or await self._log.ahead(group.stage.position)
+            ahead = ahead or self._log.ahead(group.stage.position)
             ahead.send(group.outgoing())
             group.ahead = ahead
 
@@ -385,6 +418,13 @@ class _Group:
         self.ahead: Ahead | None = None
         self.versions: dict[Originator, int] = {}
         """Those of the goals that it is about, once its events are there."""
+        self.sent: Sent | None = None
+        self.following: _Group | None = None
+        """What is decided on top of it."""
+        self.queued_s = 0.0
+        self.sent_at = 0.0
+        self.took_s = 0.0
+        self.is_finished = False
         self._known = versions
         self._before = versions_before
         self._outgoing: list[Outgoing] = []
@@ -392,12 +432,13 @@ class _Group:
     def outgoing(self) -> Sequence[Outgoing]:
         """Its events so far, as they are sent."""
         versions = self.versions
-        for recorded, payload in self.stage.staged[len(self._outgoing) :]:
+        for staged in self.stage.staged[len(self._outgoing) :]:
+            recorded = staged.recorded
             originator = (recorded.organisation_id, recorded.kind, recorded.goal_id)
             last = versions.get(originator) or self._before.get(originator)
             versions[originator] = version = (last or self._known.get(originator, 0)) + 1
             subject = subjects.ledger(*originator, recorded.type)
-            self._outgoing.append(Outgoing(subject, payload, version))
+            self._outgoing.append(Outgoing(subject, staged.payload, version))
         return self._outgoing
 
 

@@ -114,13 +114,14 @@ class RawBatches:
     async def _measure(self, clients: int, pace: Pace) -> Pass:
         async with await log.connect(self._url) as connection:
             goal_log = GoalLog(connection, subjects.STREAM)
+            await goal_log.open()
             last = await goal_log.last_position()
 
             async def step() -> int:
                 nonlocal last
                 expected, last = last, last + len(self._events)
                 answered = asyncio.Event()
-                sent = await goal_log.send(self._events, expected, answered.set)
+                sent = goal_log.send(self._events, expected, answered.set)
                 await answered.wait()
                 sent.result()
                 return len(self._events)

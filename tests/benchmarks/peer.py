@@ -82,7 +82,7 @@ class StoreLog(GoalLog):
         self._thread = ThreadPoolExecutor(1)
         self._last = 0
 
-    async def send(
+    def send(
         self,
         events: Sequence[Outgoing],
         expected_last: int,
@@ -97,7 +97,7 @@ class StoreLog(GoalLog):
         new = [_new_event(event) for event in events]
         return _Appending(loop.run_in_executor(self._thread, self._store.append, new), answered)
 
-    async def ahead(self, expected_last: int) -> Ahead:
+    def ahead(self, expected_last: int) -> Ahead:
         return _NothingAhead(self.outbox, "", expected_last)
 
     async def last_position(self) -> int:
@@ -121,6 +121,10 @@ class _Appending:
     @property
     def is_done(self) -> bool:
         return self._appended.done()
+
+    @property
+    def is_stored(self) -> bool:
+        return self.is_done and self._appended.exception() is None
 
     def result(self) -> int:
         return self._appended.result()

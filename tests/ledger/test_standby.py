@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any, cast
 from uuid import uuid4
 
 import msgspec
@@ -12,11 +13,13 @@ from goal_contracts import codec, subjects
 from goal_contracts.commands import Command, DefineUnit, OpenOrganisation
 from goal_contracts.replies import Accepted, Reply
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from services.embedded.nats_server import NatsServer
 from services.ledger.app import Settings, serving
 from services.ledger.handlers import new_event_ids
+from services.ledger.standby import Hearing
 from services.ledger.store.lease import Entry, LeaseSettings
 from services.ledger.store.log import GoalLog, connect
 from services.ledger.store.streams import StreamSettings
@@ -200,3 +203,48 @@ async def test_following_ends_with_all_that_was_appended_in_memory(
         await ask(nats_client, organisation_id, unit(30), "c-30")
         await follower.load()
         assert follower.position == 30
+
+
+class Late:
+    """A lease that is late until it is renewed."""
+
+    def __init__(self) -> None:
+        self.is_current = False
+        self._renewed = asyncio.Event()
+
+    async def until_current(self) -> None:
+        while not self.is_current:
+            self._renewed.clear()
+            await self._renewed.wait()
+
+    def renew(self) -> None:
+        self.is_current = True
+        self._renewed.set()
+
+
+def heard(number: int) -> Any:
+    return Msg(cast("Any", None), subject="goals.command", data=b"%d" % number)
+
+
+async def test_what_is_heard_while_the_lease_is_late_is_taken_after_its_renewal_in_order() -> None:
+    lease, taken = Late(), list[bytes]()
+    hearing = Hearing(cast("Any", lease), lambda message: taken.append(message.data))
+    for number in range(3):
+        hearing.hear(heard(number))
+    await asyncio.sleep(0)
+    assert taken == []
+    lease.renew()
+    hearing.hear(heard(3))
+    await hearing.all_taken()
+    hearing.hear(heard(4))
+    assert taken == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_what_is_held_when_a_turn_ends_is_not_taken_any_more() -> None:
+    lease, taken = Late(), list[bytes]()
+    hearing = Hearing(cast("Any", lease), lambda message: taken.append(message.data))
+    hearing.hear(heard(0))
+    await hearing.end()
+    lease.renew()
+    await hearing.all_taken()
+    assert taken == []

@@ -163,6 +163,10 @@ class Held:
     is_done = False
     error: Exception | None = None
 
+    @property
+    def is_stored(self) -> bool:
+        return self.is_done and self.error is None
+
     def result(self) -> None:
         if self.error is not None:
             raise self.error
@@ -177,11 +181,11 @@ class TroubledLog(GoalLog):
     sizes: list[int]
     aheads: list[Ahead]
 
-    async def ahead(self, expected_last: int) -> Ahead:
-        self.aheads.append(await super().ahead(expected_last))
+    def ahead(self, expected_last: int) -> Ahead:
+        self.aheads.append(super().ahead(expected_last))
         return self.aheads[-1]
 
-    async def send(
+    def send(
         self,
         events: Sequence[Outgoing],
         expected_last: int,
@@ -198,7 +202,7 @@ class TroubledLog(GoalLog):
             await self.released.wait()
             held.error = self.errors.pop(0) if self.errors else None
             if held.error is None or self.stored:
-                sent = await GoalLog.send(
+                sent = GoalLog.send(
                     self, events, expected_last, stored.set, together=together, ahead=ahead
                 )
                 await stored.wait()
@@ -390,10 +394,24 @@ async def test_few_events_are_appended_in_turn_and_many_as_one_batch(ledger: Led
         [message] = await ledger.log.get([position])
         return BATCH_ID in message.headers
 
-    await ledger.ask(*[unit(number) for number in range(writer_module.IN_TURN_MAX)])
-    assert not await batched(2)
-    await ledger.ask(*[unit(number) for number in range(100, 101 + writer_module.IN_TURN_MAX)])
+    # The first of each is on its way before the others come.
+    await ledger.ask(*[unit(number) for number in range(1 + writer_module.IN_TURN_MAX)])
+    assert not await batched(ledger.writer.position)
+    await ledger.ask(*[unit(number) for number in range(100, 102 + writer_module.IN_TURN_MAX)])
     assert await batched(ledger.writer.position)
+
+
+async def test_a_command_that_comes_alone_is_sent_in_the_same_turn(
+    troubled: tuple[Ledger, TroubledLog],
+) -> None:
+    ledger, log = troubled
+    await asyncio.sleep(0.01)  # until the writer waits
+    asking = ledger.ask(unit(1), unit(2), unit(3))
+    asked = asyncio.ensure_future(asking)
+    await asyncio.sleep(0)
+    assert (log.sizes, ledger.writer.waiting) == ([1], 2)
+    await asked
+    assert log.sizes == [1, 2]
 
 
 @pytest.mark.parametrize(("limit", "value"), [("WAITING_MAX", 1), ("WAITING_BYTES_MAX", 150)])

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple, TypedDict
+from typing import ClassVar, Final, TypedDict
 
 import msgspec
 import nats
@@ -39,10 +39,12 @@ from goal_contracts.client.stream import (
     read_stream,
     stream_info,
 )
+from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.nuid import NUID
 
+from services.ledger.store.inbox import listen
 from services.ledger.store.outbox import Outbox
 from services.ledger.store.streams import MESSAGE_BYTES_MAX
 
@@ -71,7 +73,7 @@ WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
 NO_MESSAGE_FOUND: Final = 10037
 
 
-class Outgoing(NamedTuple):
+class Outgoing(Struct, frozen=True, gc=False):
     """One event on its way to the log; `version` counts its originator's events from 1."""
 
     subject: str
@@ -186,12 +188,20 @@ class GoalLog:
 
         One to 1,000 events. Raises an AppendFailed; ValueError for what can never be stored.
         """
+        await self.open()
         answered = asyncio.Event()
-        sent = await self.send(events, expected_last, answered.set)
+        sent = self.send(events, expected_last, answered.set)
         await answered.wait()
         return sent.result()
 
-    async def send(
+    async def open(self) -> None:
+        """Listen for acknowledgements: before the first `send` or `ahead`."""
+        if self._acks is None:
+            acks = _Acks(self.client)
+            await acks.open()
+            self._acks = acks
+
+    def send(
         self,
         events: Sequence[Outgoing],
         expected_last: int,
@@ -209,7 +219,7 @@ class GoalLog:
         once: if another writer takes the place of the first, the second would find its own.)
         """
         _require_storable(events)
-        acks = await self._where_to_acknowledge()
+        acks = self._opened
         if ahead is None:
             parts = [events] if together else [[event] for event in events]
             sent = Sent(self.outbox, acks.new_address(), parts, expected_last, answered)
@@ -217,14 +227,14 @@ class GoalLog:
             sent = Sent(
                 self.outbox, ahead.reply_to, [events], expected_last, answered, ahead=ahead.count
             )
-        acks.wait_for(sent, self._ack_timeout_s)
         sent.go_on()
+        if not sent.is_done:
+            acks.wait_for(sent, self._ack_timeout_s)
         return sent
 
-    async def ahead(self, expected_last: int) -> "Ahead":
+    def ahead(self, expected_last: int) -> "Ahead":
         """The beginning of a batch whose end waits until position `expected_last` is stored."""
-        acks = await self._where_to_acknowledge()
-        return Ahead(self.outbox, acks.new_address(), expected_last)
+        return Ahead(self.outbox, self._opened.new_address(), expected_last)
 
     async def settle(self, events: Sequence[Outgoing], expected_last: int) -> int:
         """What became of an append whose outcome is unknown: the last position it has.
@@ -279,10 +289,10 @@ class GoalLog:
             found += await asyncio.gather(*map(self._get_one, some))
         return found
 
-    async def _where_to_acknowledge(self) -> "_Acks":
+    @property
+    def _opened(self) -> "_Acks":
         if self._acks is None:
-            self._acks = _Acks(self.client)
-            await self._acks.open()
+            raise RuntimeError("nobody listens for acknowledgements yet: open it first")
         return self._acks
 
     async def _settled(self, events: Sequence[Outgoing], expected_last: int, last: int) -> int:
@@ -362,6 +372,7 @@ class Sent:
     ) -> None:
         self.reply_to = reply_to
         self.is_done = False
+        self.is_stored = False
         self._ahead = ahead
         self._outbox = outbox
         self._parts = deque(parts)
@@ -411,6 +422,7 @@ class Sent:
             if self._parts:
                 self.go_on()
             else:
+                self.is_stored = True
                 self._end()
 
     def fail(self, error: Exception) -> None:
@@ -443,7 +455,7 @@ class _Acks:
         self._under_way: dict[str, Sent] = {}
 
     async def open(self) -> None:
-        await self._client.subscribe(f"{self._inbox}.*", cb=self._take)
+        await listen(self._client, f"{self._inbox}.*", self._take)
 
     def new_address(self) -> str:
         """Where to acknowledge; its end names a batch as well, once and among all writers."""
@@ -456,13 +468,13 @@ class _Acks:
         self._under_way[sent.reply_to] = sent
         sent.fail_after(timeout_s)
 
-    async def _take(self, message: Msg) -> None:
+    def _take(self, message: Msg) -> None:
         sent = self._under_way.get(message.subject)
         if sent is not None and not sent.is_done:
             sent.heed(message)
 
 
-class _Stored(msgspec.Struct, frozen=True, kw_only=True):
+class _Stored(Struct, frozen=True, kw_only=True):
     subject: str
     seq: int
     time: str

@@ -5,7 +5,7 @@ task that does the sending. For a group of hundreds, its events and then its rep
 much work as deciding it. Here messages are put together, and leave at once where nothing else
 waits on the socket.
 
-This is the one place that reaches into nats-py, and it looks first whether it knows what is there.
+This and `inbox` alone reach into nats-py, and look first whether they know what is there.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from typing import Final
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
-from nats.protocol.command import hpub_cmd, pub_cmd
 
 AT_ONCE_BYTES_MAX: Final = 1_048_576
 """More than that is left to nats-py's own task, which waits until the socket takes it."""
@@ -55,7 +54,7 @@ class Outbox:
     ) -> None:
         """One more message, as it is: nobody looks for spaces or newlines in subject and headers.
 
-        Each header is a line, `Name: value` and its end.
+        Each header is a line of ASCII, `Name: value` and its end.
 
         Raises a nats.errors.Error if it cannot leave now: nothing is kept for a later connection.
         """
@@ -68,12 +67,13 @@ class Outbox:
             raise nats.errors.MaxPayloadError
         if not self._frames:
             asyncio.get_running_loop().call_soon(self.send)
+        size = len(payload)
         if headers:
-            self._frames.append(
-                hpub_cmd(subject, reply_to, f"NATS/1.0\r\n{headers}\r\n".encode(), payload)
-            )
+            headers = f"NATS/1.0\r\n{headers}\r\n"
+            head = f"HPUB {subject} {reply_to} {len(headers)} {len(headers) + size}\r\n{headers}"
         else:
-            self._frames.append(pub_cmd(subject, reply_to, payload))
+            head = f"PUB {subject} {reply_to} {size}\r\n"
+        self._frames.append(head.encode() + payload + b"\r\n")
 
     def send(self) -> None:
         """What was put in leaves now, behind what nats-py itself has still to send."""

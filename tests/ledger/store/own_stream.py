@@ -29,7 +29,9 @@ async def own_log(url: str, settings: StreamSettings | None = None) -> AsyncIter
     client = await connect(url)
     try:
         await ensure_stream(client, settings)
-        yield GoalLog(client, settings.name, pace=QUICK, ack_timeout_s=2.0)
+        log = GoalLog(client, settings.name, pace=QUICK, ack_timeout_s=2.0)
+        await log.open()
+        yield log
     finally:
         await client.close()
 

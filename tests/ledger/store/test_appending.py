@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from services.ledger.store import log as store_log
 from services.ledger.store.log import (
@@ -133,7 +134,7 @@ async def test_under_contention_every_acknowledged_group_is_stored_once_and_whol
 
 async def sent_in_turn(log: GoalLog, group: Sequence[Outgoing], expected_last: int) -> int:
     answered = asyncio.Event()
-    sent = await log.send(group, expected_last, answered.set, together=False)
+    sent = log.send(group, expected_last, answered.set, together=False)
     async with asyncio.timeout(10):
         await answered.wait()
     return sent.result()
@@ -158,7 +159,7 @@ async def test_of_events_sent_in_turn_none_is_stored_after_one_that_is_not(nats_
         assert (conflict.value.expected, conflict.value.actual) == (2, 3)
         one, two, three = events(log, 3, first=4)
         # The stream's limit counts the headers, too.
-        large = two._replace(payload=b"x" * PAYLOAD_BYTES_MAX, version=10**500)
+        large = replace(two, payload=b"x" * PAYLOAD_BYTES_MAX, version=10**500)
         with pytest.raises(AppendRefused):
             await sent_in_turn(log, [one, large, three], 3)
         assert await payloads(log) == ["event 1", "event 2", "event 3", "event 4"]
@@ -168,7 +169,7 @@ async def committed(
     log: GoalLog, ahead: Ahead, group: Sequence[Outgoing], expected_last: int
 ) -> int:
     answered = asyncio.Event()
-    sent = await log.send(group, expected_last, answered.set, ahead=ahead)
+    sent = log.send(group, expected_last, answered.set, ahead=ahead)
     async with asyncio.timeout(10):
         await answered.wait()
     return sent.result()
@@ -179,7 +180,7 @@ async def test_most_of_a_group_may_be_sent_before_what_it_stands_on_is_stored(
 ) -> None:
     async with own_log(nats_url) as log:
         group = events(log, 9, first=4)
-        ahead = await log.ahead(3)
+        ahead = log.ahead(3)
         ahead.send(group[:4])
         ahead.send(group[:1])
         ahead.send(group[:7])
@@ -192,7 +193,7 @@ async def test_most_of_a_group_may_be_sent_before_what_it_stands_on_is_stored(
 
 async def test_what_was_sent_ahead_is_nothing_until_its_end_is_sent(nats_url: str) -> None:
     async with own_log(nats_url) as log:
-        given_up = await log.ahead(0)
+        given_up = log.ahead(0)
         given_up.send([event(log, "given up")] * 5)
         assert await log.append(events(log, 3), 0) == 3
         assert await log.append(events(log, 1, first=4), 3) == 4
@@ -202,7 +203,7 @@ async def test_what_was_sent_ahead_is_nothing_until_its_end_is_sent(nats_url: st
 async def test_what_was_sent_ahead_loses_its_place_to_who_is_faster(nats_url: str) -> None:
     settings = own_settings()
     async with own_log(nats_url, settings) as ours, own_log(nats_url, settings) as theirs:
-        ahead = await ours.ahead(1)
+        ahead = ours.ahead(1)
         group = [event(ours, "ours")] * 5
         ahead.send(group)
         assert await theirs.append([event(theirs, "theirs")] * 4, 0) == 4
@@ -215,7 +216,7 @@ async def test_of_what_was_sent_ahead_no_part_may_be_lost(
     nats_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with own_log(nats_url) as log:
-        ahead = await log.ahead(0)
+        ahead = log.ahead(0)
         group = events(log, 9)
         ahead.send(group[:4])
         with monkeypatch.context() as lost:
