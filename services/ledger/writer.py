@@ -193,7 +193,8 @@ class Writer:
     def _begin(self, group: "_Group") -> None:
         """Nothing is under way: a command is decided and sent in the turn in which it came."""
         self._resting = None
-        group.stage.decide(self._waiting.popleft())
+        if group.stage.decide(self._waiting[0]):
+            self._waiting.popleft()
         if group.stage.staged:
             self._send(group)
 

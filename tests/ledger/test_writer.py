@@ -432,6 +432,35 @@ async def test_past_the_bound_a_command_is_refused_at_once(
     assert isinstance(reply, Accepted)
 
 
+async def test_what_comes_while_many_are_decided_and_has_no_room_beside_them_waits(
+    troubled: tuple[Ledger, TroubledLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, log = troubled
+    monkeypatch.setattr(writer_module, "DECIDED_AT_ONCE_MAX", 2)
+    monkeypatch.setattr(stage_module, "EVENTS_MAX", 2)
+    # Both are decided again in one go, and then the event loop has its turn.
+    log.errors, log.stored = [OutcomeUnknown("lost")], False
+    log.released.clear()
+    asked = asyncio.ensure_future(ledger.ask(unit(1), unit(2)))
+    await eventually(lambda: log.sizes == [1] and ledger.writer.waiting == 0)
+    again, decided = ledger.writer._decide_some, asyncio.Event()
+
+    async def deciding(stage: stage_module.Stage) -> None:
+        await again(stage)
+        if len(stage.decided) == 2 and not decided.is_set():
+            decided.set()
+            last.append(asyncio.ensure_future(ledger.ask(unit(3))))
+            await asyncio.sleep(0)
+
+    last: list[asyncio.Future[list[Any]]] = []
+    monkeypatch.setattr(ledger.writer, "_decide_some", deciding)
+    log.released.set()
+    await asked
+    [reply] = await last[0]
+    assert isinstance(reply, Accepted)
+    assert len(await ledger.events()) == 4
+
+
 async def test_a_command_of_more_events_than_one_commit_holds_is_refused(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
