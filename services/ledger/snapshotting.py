@@ -15,6 +15,9 @@ from services.ledger.writer import Writer
 EVENTS_BETWEEN: Final = 100_000
 EVENTS_AT_THE_END: Final = 1_000
 LOOK_EVERY_S: Final = 1.0
+MANY: Final = 1_000
+"""So many events from one look to the next, and it is busy; calm after some looks at fewer."""
+CALM_LOOKS: Final = 5
 AFTER_TROUBLE_S: Final = 60.0
 
 log = structlog.get_logger()
@@ -29,12 +32,15 @@ async def keep_snapshots(
 ) -> None:
     """One whenever so many events have come since the last, until cancelled.
 
-    All of the state is written each time, and whoever asks meanwhile waits for it: while commands
-    are unanswered, half as many events as the last one holds have to have come, too.
+    All of the state is written each time, and whoever asks meanwhile waits for it: while many
+    events come, half as many as the last one holds have to have come, too.
     """
+    seen, calm = writer.position, 0
     while True:
         pause_s = look_every_s
-        while_busy = snapshots.position // 2 if writer.unanswered else 0
+        calm = calm + 1 if writer.position - seen < MANY else 0
+        seen = writer.position
+        while_busy = snapshots.position // 2 if calm < CALM_LOOKS else 0
         if not await save_if_due(writer, snapshots, max(events_between, while_busy)):
             pause_s = max(look_every_s, AFTER_TROUBLE_S)
         await asyncio.sleep(pause_s)

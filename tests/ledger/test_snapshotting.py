@@ -72,13 +72,13 @@ async def test_one_is_written_whenever_so_many_events_have_come(
         await eventually(lambda: snapshots.position == 20)
 
 
-async def test_while_commands_are_unanswered_half_as_many_again_have_to_have_come(
+async def test_while_many_events_come_half_as_many_again_have_to_have_come(
     ledger: Ledger, snapshots: SnapshotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ledger.ask(*map(unit, range(99)))
     await save_if_due(ledger.writer, snapshots, 10)
     with monkeypatch.context() as busy:
-        busy.setattr(Writer, "unanswered", 1)
+        busy.setattr(snapshotting, "MANY", 0)
         async with kept(ledger, snapshots):
             await ledger.ask(*map(unit, range(99, 148)))
             await asyncio.sleep(0.05)
