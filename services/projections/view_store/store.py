@@ -7,13 +7,11 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import chain
 from typing import Any, Final, cast
 
 import psycopg
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
 from sqlalchemy import (
-    Column,
     Connection,
     Engine,
     Table,
@@ -49,36 +47,36 @@ Values = tuple[Any, ...]
 
 
 class Columns:
-    """The values of some columns as a driver takes them, in the order of their keys."""
+    """How a table's values are bound, for a driver that is handed them as they are."""
 
-    def __init__(self, columns: Sequence[Column[Any]]) -> None:
+    def __init__(self, table: Table) -> None:
+        self.names = table.columns.keys()
         self._bound = [
             (place, _BOUND[type(column.type)])
-            for place, column in enumerate(columns)
+            for place, column in enumerate(table.columns)
             if type(column.type) in _BOUND
         ]
 
-    def stored(self, rows: Sequence[Values]) -> list[Values]:
-        """The same rows; the first values of each are its key, so that pages are met in order."""
-        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    def stored(self, rows: Sequence[Values]) -> list[Iterable[Any]]:
+        """Column by column, the rows in the order of their key: so pages are met in order."""
+        columns: list[Iterable[Any]] = list(zip(*sorted(rows), strict=True))
         for place, bound in self._bound:
             columns[place] = map(bound, columns[place])
-        return sorted(zip(*columns, strict=True))
+        return columns
 
 
 class Copy:
     """Adds rows to a table of PostgreSQL."""
 
     def __init__(self, table: Table) -> None:
-        names = table.columns.keys()
-        self._columns = Columns(list(table.columns))
-        self._statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
+        self._columns = Columns(table)
+        self._statement = f"COPY {table.name} ({', '.join(self._columns.names)}) FROM STDIN"
 
     def add(self, connection: Connection, rows: Sequence[Values]) -> None:
         """All rows, in one call."""
         driver = cast("psycopg.Connection", connection.connection.driver_connection)
         with driver.cursor() as cursor, cursor.copy(self._statement.encode()) as copy:
-            for row in self._columns.stored(rows):
+            for row in zip(*self._columns.stored(rows), strict=True):
                 copy.write_row(row)
 
 
@@ -89,23 +87,25 @@ class Insert:
     """
 
     def __init__(self, table: Table) -> None:
-        self._columns = Columns(list(table.columns))
-        width = len(table.columns)
-        values = f"({', '.join('?' * width)})"
-        self._at_once = max(VALUES_AT_ONCE // width, 1)
+        self._columns = Columns(table)
+        self._width = len(table.columns)
+        values = f"({', '.join('?' * self._width)})"
+        self._at_once = max(VALUES_AT_ONCE // self._width, 1)
         self._one = f"INSERT INTO {table.name} VALUES {values}"  # noqa: S608 - our own names
         self._many = ", ".join([self._one, *[values] * (self._at_once - 1)])
 
     def add(self, connection: Connection, rows: Sequence[Values]) -> None:
         """All rows, straight through the driver."""
-        stored = self._columns.stored(rows)
-        cursor = connection.connection.cursor()
-        whole = len(stored) // self._at_once * self._at_once
-        for start in range(0, whole, self._at_once):
-            some = stored[start : start + self._at_once]
-            cursor.execute(self._many, tuple(chain.from_iterable(some)))
-        if whole < len(stored):
-            cursor.executemany(self._one, stored[whole:])
+        cursor, width = connection.connection.cursor(), self._width
+        # One after the other, without a tuple for each.
+        stored: list[Any] = [None] * (len(rows) * width)
+        for place, column in enumerate(self._columns.stored(rows)):
+            stored[place::width] = column
+        whole = len(rows) // self._at_once * self._at_once * width
+        for start in range(0, whole, self._at_once * width):
+            cursor.execute(self._many, stored[start : start + self._at_once * width])
+        rest = range(whole, len(stored), width)
+        cursor.executemany(self._one, [stored[start : start + width] for start in rest])
         cursor.close()
 
 
