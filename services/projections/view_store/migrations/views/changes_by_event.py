@@ -58,7 +58,7 @@ def upgrade() -> None:
     of_event = ", ".join((*_COMMON, "event", *_SAID))
     # SQLite takes the rows of a group in the order in which they are handed to it.
     op.execute(
-        f"INSERT INTO change SELECT {', '.join(_COMMON)}, event, {_FIELDS[dialect]}, {said} "  # noqa: S608
+        f"INSERT INTO change SELECT {', '.join(_COMMON)}, event, {_FIELDS[dialect]}, {said} "  # noqa: S608 - our own names
         f"FROM (SELECT * FROM change_by_field ORDER BY {', '.join(_COMMON)}, ordinal) AS each "
         f"GROUP BY {of_event}"
     )
