@@ -135,9 +135,10 @@ Answer = TypeVar("Answer", bound=ApiAnswer)
 class Pace:
     """How much is asked for at a time, and how long silence is borne."""
 
-    batch_max: int = 1_000
+    batch_max: int = 2_000
     """Messages per request, and at most in a batch handed on."""
     requests_open: int = 3
+    """So much is on its way that a server that picks out messages need not wait for requests."""
     heartbeat_s: float = 1.0
     request_expires_s: float = 30.0
     consumer_idle_s: float = 60.0
