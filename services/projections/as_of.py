@@ -288,10 +288,11 @@ class Picture:
             for each in states
         ]
 
-    def kpi(self, state: KpiState, rows: Sequence[ReadingRow]) -> KpiCard:
-        """A KPI of which all that was said is at hand, in the order of the keys."""
-        stands = standing.standing(rows)
-        missed = standing.still_missed(rows)[-MISSED_MAX:]
+    def kpi(
+        self, state: KpiState, rows: Sequence[ReadingRow], stands: Sequence[ReadingRow]
+    ) -> KpiCard:
+        """A KPI of which all that was said is at hand, in order, and what stands of it."""
+        missed = standing.still_missed(rows, stands)[-MISSED_MAX:]
         return self._kpi(state, stands[-1] if stands else None, missed)
 
     def _all_of(self, kpi_id: str) -> Span:

@@ -431,6 +431,9 @@ class _Asked:
         if query.goal is None or query.cursor is not None:
             return ()
         kind, _, goal_id = query.goal.partition("/")
+        home = self._home_of(kind, goal_id, seen.structure)
+        if home is None or not home.has_comments:
+            return ()
         rows = self._reader.comments(
             self._organisation_id, kind, goal_id, seen.structure, limit=limit
         )
@@ -637,10 +640,11 @@ class _Asked:
             raise _not_there("kpi", query.kpi, seen.known)
         rows = self._reader.readings(self._organisation_id, query.kpi, seen.known, seen.as_of)
         # Several sources may speak of a period; what counts is what would count at its end.
-        counting = {row.period: row.position for row in standing.standing(rows)}
+        stands = standing.standing(rows)
+        counting = {row.period: row.position for row in stands}
         return ReadingSeries(
             reflects=seen.reflects,
-            kpi=self._picture(seen).kpi(found.state, rows),
+            kpi=self._picture(seen).kpi(found.state, rows, stands),
             readings=tuple(
                 standing.reading_card(row, counts=counting.get(row.period) == row.position)
                 for row in rows[start : start + limit]

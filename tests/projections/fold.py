@@ -342,7 +342,9 @@ class Then:
         )
         dates = [each.effective_at for each in said]
         timing = course.timing(state, objective, dates, of_cycle, self.seen.as_of)
-        told = replace(told, check_in_timing=timing, health=course.health(told, objective, timing))
+        told = replace(
+            told, check_in_timing=timing, health=course.health(told, objective, timing, told.status)
+        )
         return replace(told, advice=advised.on_key_result(state, objective, of_cycle))
 
     def _followed(self, state: KeyResultCard) -> Said | None:

@@ -85,11 +85,15 @@ class Goal(NamedTuple):
 
 
 class Home(NamedTuple):
-    """The cycle and the objective a thing belongs to, or '', and where its first event is."""
+    """The cycle and the objective a thing belongs to, or '', and where its first event is.
+
+    And whether anybody has ever commented on it.
+    """
 
     cycle_id: str
     objective_id: str
     position: int
+    has_comments: bool
 
 
 class Alignment(NamedTuple):
@@ -245,13 +249,13 @@ class Reader:
         )
         if not rows:
             return None
-        ((cycle_id, objective_id, _, state, objective, position),) = rows
+        ((cycle_id, objective_id, _, state, objective, position, has_comments),) = rows
         of_kind, of_objectives = self._stood[kind, structure], self._stood["objective", structure]
         of_kind[goal_id] = None if state is None else _goal(kind, rows[0][:4])
         if objective is not None:
             row = cycle_id, "", objective_id, objective
             of_objectives.setdefault(objective_id, _goal("objective", row))
-        return Home(cycle_id, objective_id, position)
+        return Home(cycle_id, objective_id, position, bool(has_comments))
 
     def goals(
         self,
@@ -768,6 +772,7 @@ _KNOWN: Final[BindParameter[int]] = bindparam("known")
 _STRUCTURE: Final[BindParameter[int]] = bindparam("structure")
 _AS_OF: Final[BindParameter[datetime]] = bindparam("as_of")
 _LIMIT: Final[BindParameter[int]] = bindparam("limit")
+_COMMENT: Final[ColumnElement[str]] = literal_column(f"'{events.CommentAdded.__name__}'")
 _LAST: Final = schema.goal_version.alias().c
 """Of a thing's versions the last one up to a position."""
 _ONE: Final[ColumnElement[Any]] = literal_column("1")
@@ -980,6 +985,14 @@ _HOME_OF: Final = Statement(
             _LAST.goal_id == schema.goal.c.objective_id,
         ),
         schema.goal.c.position,
+        select(_ONE)
+        .where(
+            schema.change.c.organisation_id == schema.goal.c.organisation_id,
+            schema.change.c.kind == schema.goal.c.kind,
+            schema.change.c.goal_id == schema.goal.c.goal_id,
+            schema.change.c.event == _COMMENT,
+        )
+        .exists(),
     ).where(
         schema.goal.c.organisation_id == _ORGANISATION,
         schema.goal.c.kind == _KIND,
@@ -1100,7 +1113,7 @@ _COMMENTS: Final = Statement(
         schema.change.c.organisation_id == _ORGANISATION,
         schema.change.c.kind == _KIND,
         schema.change.c.goal_id == bindparam("goal_id"),
-        schema.change.c.event == events.CommentAdded.__name__,
+        schema.change.c.event == _COMMENT,
         schema.change.c.position <= _KNOWN,
     )
     .order_by(schema.change.c.position.desc())

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from goal_contracts import cadence
-from goal_contracts.fields import CheckInTiming, CycleState, GoalHealth, Outcome
+from goal_contracts.fields import CheckInTiming, CycleState, GoalHealth, Outcome, Status
 from goal_contracts.policy import Policy
 from goal_contracts.queries import KeyResultCard, ObjectiveCard
 from msgspec import Struct
@@ -113,10 +113,12 @@ def is_judged(card: KeyResultCard, objective: ObjectiveCard) -> bool:
     return card.dropped or card.waived or card.score is not None or objective.outcome is not None
 
 
-def health(card: KeyResultCard, objective: ObjectiveCard, timing: CheckInTiming) -> GoalHealth:
+def health(
+    card: KeyResultCard, objective: ObjectiveCard, timing: CheckInTiming, status: Status | None
+) -> GoalHealth:
     """The colour of a key result; it shares the outcome of its objective, unless it was dropped."""
     outcome: Outcome | None = "dropped" if card.dropped else objective.outcome
-    return cadence.health(outcome, timing, card.status)
+    return cadence.health(outcome, timing, status)
 
 
 def _days_of(check_ins: Collection[datetime], course: Course) -> set[date]:

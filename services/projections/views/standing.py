@@ -70,9 +70,14 @@ def says_all(last: CheckInRow, card: KeyResultCard, course: Course) -> bool:
     )
 
 
-def still_missed(facts: Sequence[ReadingRow]) -> list[ReadingRow]:
-    """The periods that were missed and have no reading since; of facts, all of their periods."""
-    came = {fact.period for fact in standing(facts)}
+def still_missed(
+    facts: Sequence[ReadingRow], stands: Sequence[ReadingRow] | None = None
+) -> list[ReadingRow]:
+    """The periods that were missed and have no reading since; of facts, all of their periods.
+
+    `stands` is what stands of them, where somebody has made it out already.
+    """
+    came = {fact.period for fact in (standing(facts) if stands is None else stands)}
     return [fact for fact in facts if fact.event == "missed" and fact.period not in came]
 
 
@@ -119,19 +124,19 @@ def key_result_as_it_stood(
 
     `check_ins` are those that stand, `reading` the one that counts of the KPI it is linked to.
     """
-    valued = [(each, each.value) for each in check_ins if each.value is not None]
-    source = valued[-1][0] if valued else None
-    follows: CheckInRow | ReadingRow | None = (
-        reading if isinstance(card.measure, KpiLinked) else source
-    )
+    said = sources(card, check_ins)
+    source, sure, spoken = (said.get(word) for word in ("value", "confidence", "status"))
+    follows = reading if isinstance(card.measure, KpiLinked) else source
     value = follows.value if follows else None
     if isinstance(card.measure, Maintain):
-        held = [(each.effective_at, number) for each, number in valued]
+        held = [(each.effective_at, each.value) for each in check_ins if each.value is not None]
         progress = measures.maintained(card.measure, held, course.periods, as_of)
     else:
         progress = measures.progress(card.measure, value, course.policy.progress_ceiling)
-    sure = next((each for each in reversed(check_ins) if each.confidence is not None), None)
-    told = replace(
+    status = spoken.status if spoken else None
+    dates = [each.effective_at for each in check_ins]
+    timing = courses.timing(card, objective, dates, course, as_of)
+    return replace(
         card,
         value=value,
         value_at=follows.effective_at if follows else None,
@@ -139,15 +144,14 @@ def key_result_as_it_stood(
         reached=_reached(card.measure, value),
         progress=progress,
         progress_origin=origins.of_computed(progress, "computed"),
-        confidence=None if sure is None else sure.confidence,
-        confidence_origin=None if sure is None else origins.said(sure),
-        status=next((each.status for each in reversed(check_ins) if each.status), None),
+        confidence=sure.confidence if sure else None,
+        confidence_origin=origins.said(sure) if sure else None,
+        status=status,
         note=check_ins[-1].note if check_ins else "",
         score_band=_band(card.score, course),
+        check_in_timing=timing,
+        health=courses.health(card, objective, timing, status),
     )
-    dates = [each.effective_at for each in check_ins]
-    timing = courses.timing(card, objective, dates, course, as_of)
-    return replace(told, check_in_timing=timing, health=courses.health(told, objective, timing))
 
 
 def sources(card: KeyResultCard, check_ins: Sequence[CheckInRow]) -> dict[str, CheckInRow]:
