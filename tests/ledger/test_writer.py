@@ -1,6 +1,7 @@
 """The single writer against a real stream: exact decisions, first answers, and being fenced."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -399,6 +400,19 @@ async def test_few_events_are_appended_in_turn_and_many_as_one_batch(ledger: Led
     assert not await batched(ledger.writer.position)
     await ledger.ask(*[unit(number) for number in range(100, 102 + writer_module.IN_TURN_MAX)])
     assert await batched(ledger.writer.position)
+
+
+async def test_what_is_answered_is_let_go_without_the_garbage_collector(ledger: Ledger) -> None:
+    # It runs seldom, and what has survived it a few times stays for very long.
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(20):
+            await ledger.ask(unit(number), unit(100 + number))
+        groups = sum(isinstance(each, writer_module._Group) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert groups <= 3
 
 
 async def test_a_command_that_comes_alone_is_sent_in_the_same_turn(

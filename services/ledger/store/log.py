@@ -438,7 +438,9 @@ class Sent:
         self.is_done = True
         if self._timer is not None:
             self._timer.cancel()
-        self._answered()
+        answered = self._answered
+        del self._answered  # it may know who has this one, and only the garbage collector would see
+        answered()
 
 
 class _Acks:
