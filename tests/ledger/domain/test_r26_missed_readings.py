@@ -461,6 +461,14 @@ def test_a_period_in_which_an_import_was_finished_is_awaited() -> None:
     assert due(scenario, "2025-07-11") == ["2025-06-01/2025-06-30"]
 
 
+def test_where_no_reading_stands_the_first_full_period_after_an_import_is_awaited() -> None:
+    scenario = watched().at("2025-06-20").given(reading(JANUARY))
+    scenario.given(RetractReading(kpi_id="churn", period=JANUARY, reason="another team's"))
+    finished(scenario)
+    assert due(scenario, "2025-07-11") == []
+    assert due(scenario, "2025-08-11") == ["2025-07-01/2025-07-31"]
+
+
 def test_of_what_was_over_before_missed_readings_were_recorded_nothing_is_missed() -> None:
     scenario = watched(Policy(missed_readings="off")).at("2025-03-05").given(reading(JANUARY))
     scenario.given(ChangePolicy(policy=Policy(), reason="from now on"))

@@ -383,7 +383,10 @@ def calendar(frequency: str, day: date) -> tuple[date, date]:
 
 
 def surely_due(world: World, now: datetime) -> set[tuple[str, str]]:
-    """R26: KPIs and periods that were missed beyond doubt: whole ones, since the KPI is watched."""
+    """R26: KPIs and periods that were missed beyond doubt: whole ones, since the KPI is watched.
+
+    Where no reading stands and none was missed, the first that is awaited is not beyond doubt.
+    """
     if world.policy.missed_readings == "off":
         return set()
     due: set[tuple[str, str]] = set()
@@ -392,7 +395,8 @@ def surely_due(world: World, now: datetime) -> set[tuple[str, str]]:
             continue
         frequency, source = kpi.definition.frequency, kpi.definition.source
         known = [*kpi.readings, *kpi.missed]
-        if not known or any(
+        stands = any(not each.retracted for each in kpi.readings.values())
+        if not (stands or kpi.missed) or any(
             (days := days_of(period)) is None
             or days != calendar(frequency, days[0])
             or by != source
