@@ -13,9 +13,9 @@ from goal_contracts.policy import Policy
 from goal_contracts.queries import Alert, AlertList, Alerts
 from msgspec.structs import replace
 
-from services.projections import queries
+from services.projections import answering
 from services.projections.alerts import alerts_of
-from services.projections.queries import CannotAnswer
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.view_store.store import ViewStore
 from services.projections.views.days import end_of_day
 from tests.projections import company
@@ -455,7 +455,7 @@ def test_all_pages_are_cut_from_one_piece_of_work(
 ) -> None:
     fill(store, many())
     worked_out = Mock(side_effect=alerts_of)
-    monkeypatch.setattr(queries, "alerts_of", worked_out)
+    monkeypatch.setattr(answering, "alerts_of", worked_out)
     assert len(ask.pages(Alerts(as_of="2025-08-01", limit=2))) == 3
     assert worked_out.call_count == 1
     ask.pages(Alerts(as_of="2025-08-01", limit=2, unit="sales"))

@@ -22,7 +22,7 @@ from goal_contracts.queries import (
     Replay,
 )
 
-from services.projections.queries import CannotAnswer
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
 from tests.projections.company import at, checked_in, opened, reading

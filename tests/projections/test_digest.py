@@ -10,7 +10,7 @@ from goal_contracts.queries import AsOf, Digest, Goals, WeeklyDigest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.projections.queries import CannotAnswer
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
 from tests.projections.company import at, checked_in, opened, reading

@@ -38,7 +38,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from services.projections.queries import CannotAnswer
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.view_store import schema
 from services.projections.view_store.store import ViewStore
 from tests.postgresql import DATABASES, Cluster, empty_database

@@ -27,7 +27,7 @@ from goal_contracts.queries import (
 )
 from msgspec.structs import replace
 
-from services.projections.queries import CannotAnswer
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.view_store import schema
 from services.projections.view_store.store import ViewStore
 from tests.projections.company import life

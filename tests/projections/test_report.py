@@ -11,7 +11,7 @@ from goal_contracts.policy import Policy
 from goal_contracts.queries import AsOf, CycleReport, Goals, Report
 from msgspec.structs import replace
 
-from services.projections.queries import CannotAnswer
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
 from tests.projections.company import at, checked_in, opened, reading

@@ -11,8 +11,8 @@ from goal_contracts.policy import Policy
 from goal_contracts.queries import HealthCount, RolledUp, RollUps, Tally
 from msgspec.structs import replace
 
-from services.projections import queries
-from services.projections.queries import CannotAnswer
+from services.projections import answering
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.roll_ups import roll_ups_of
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
@@ -167,7 +167,7 @@ def test_what_a_closed_cycle_came_to_is_not_added_up_again(
         added_up.append(cycle_id)
         return add_up(picture, cycle_id, *more)
 
-    monkeypatch.setattr(queries, "roll_ups_of", counted)
+    monkeypatch.setattr(answering, "roll_ups_of", counted)
     first = ask(RollUps(as_of=f"@{len(log) - 1}"), RolledUp)
     then = ask(RollUps(as_of=f"@{len(log)}"), RolledUp)
     assert then.roll_ups == first.roll_ups

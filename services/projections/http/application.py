@@ -18,12 +18,13 @@ from services.http.problems import NoAnswer, tell
 from services.http.published import contracts
 from services.http.tokens import Bearer, Tokens
 from services.http.watching import Status, watching
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.http.answers import Outgoing, PastAnswers, answering_the_past
 from services.projections.http.document import document
 from services.projections.http.live import Listening, LiveEvents
 from services.projections.http.refusals import no_answer
 from services.projections.http.routes import ORGANISATION, ROUTES, STREAM, Route
-from services.projections.queries import CannotAnswer, Questions
+from services.projections.queries import Questions
 
 AT_ONCE_MAX: Final = 256
 """Questions taken and not yet answered; then there is no room."""

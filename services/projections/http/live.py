@@ -23,9 +23,11 @@ from msgspec import Struct
 
 from services.http.problems import NoAnswer
 from services.http.tokens import Bearer
+from services.projections.answering import EventsAfter
+from services.projections.cannot_answer import CannotAnswer
 from services.projections.feed import Feed
 from services.projections.http.refusals import no_answer
-from services.projections.queries import CannotAnswer, EventsAfter, Questions
+from services.projections.queries import Questions
 from services.projections.succession import Views
 
 STREAMS_MAX: Final = 128

@@ -1,7 +1,7 @@
 """A question that cannot be answered, as a problem."""
 
 from services.http.problems import NoAnswer
-from services.projections.queries import CannotAnswer
+from services.projections.cannot_answer import CannotAnswer
 
 
 def no_answer(error: CannotAnswer) -> NoAnswer:
