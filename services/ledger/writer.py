@@ -229,12 +229,13 @@ class Writer:
         self._retries = 0
         if following.stage.decided:
             return following, group
-        if not group.is_finished:
-            self._finish(group)
+        self._finish(group)
         return self._group(), None
 
     def _finish(self, group: "_Group") -> None:
-        """The log has it: answer it, and let it have happened."""
+        """The log has it: answer it, and let it have happened, once."""
+        if group.is_finished:
+            return
         stage = group.stage
         self._answer(stage.decided)
         stage.settle()

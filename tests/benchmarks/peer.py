@@ -116,18 +116,19 @@ class _Appending:
 
     def __init__(self, appended: asyncio.Future[int], answered: Callable[[], None]) -> None:
         self._appended = appended
-        appended.add_done_callback(lambda _: answered())
-
-    @property
-    def is_done(self) -> bool:
-        return self._appended.done()
-
-    @property
-    def is_stored(self) -> bool:
-        return self.is_done and self._appended.exception() is None
+        self._answered = answered
+        self.is_done = False
+        self.is_stored = False
+        appended.add_done_callback(self._end)
 
     def result(self) -> int:
         return self._appended.result()
+
+    def _end(self, appended: asyncio.Future[int]) -> None:
+        # Both in the same turn: what is done has been told.
+        self.is_done = True
+        self.is_stored = appended.exception() is None
+        self._answered()
 
 
 def _new_event(event: Outgoing) -> NewEvent:
