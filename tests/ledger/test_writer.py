@@ -120,6 +120,41 @@ async def test_more_events_than_one_commit_takes_are_committed_in_turn(ledger: L
     ]
 
 
+async def test_a_group_is_finished_once_though_the_log_tells_of_it_late(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[bool]()
+    send = ledger.log.send
+
+    def send_and_tell_late(
+        events: Sequence[Outgoing], expected_last: int, answered: Callable[[], None], **more: Any
+    ) -> Any:
+        def tell() -> None:
+            answered()
+            told.append(True)
+
+        def wake() -> None:
+            # It is done and looked at, and only then told.
+            ledger.writer._wake.set()
+            asyncio.get_running_loop().call_later(0.01, tell)
+
+        return send(events, expected_last, wake, **more)
+
+    monkeypatch.setattr(ledger.log, "send", send_and_tell_late)
+    finished = list[int]()
+    settle = stage_module.Stage.settle
+
+    def noted(stage: stage_module.Stage) -> None:
+        finished.append(stage.last)
+        settle(stage)
+
+    monkeypatch.setattr(stage_module.Stage, "settle", noted)
+    [reply] = await ledger.ask(unit(1))
+    assert reply == Accepted(reply.command_id, position=2, events=1)
+    assert await eventually(lambda: len(told) == 1)
+    assert finished == [2]
+
+
 async def test_another_writers_events_are_read_and_the_command_is_decided_again(
     ledger: Ledger, stream_settings: StreamSettings
 ) -> None:
