@@ -687,6 +687,7 @@ class Asked:
         else:
             seen, (first, place) = resumed(query.cursor, self._position, 2)
             start = max(whole_number(place), 0)
+        cut = self._reader.kept.roll_ups_cut
         filters = {"unit": query.unit, "cycle": query.cycle}
         named = {kind: goal_id for kind, goal_id in filters.items() if goal_id is not None}
         for kind, goal_id in named.items():
@@ -700,12 +701,16 @@ class Asked:
         for cycle in self._goals("cycle", named, seen, FIRST):
             if cycle.goal_id < first:
                 continue
-            found = self._rolled_up(cycle, named, seen, picture, units, only)
+            key = organisation_id, cycle.goal_id, seen, query.unit
+            found = cut.get(key) if cycle.goal_id == first else None
+            if found is None:
+                found = self._rolled_up(cycle, named, seen, picture, units, only)
             rest = found[start if cycle.goal_id == first else 0 :]
             room = limit - len(told)
             if room < len(rest):
                 place_after = len(found) - len(rest) + room
                 cursor = cursor_of(seen, cycle.goal_id, place_after)
+                cut.put(key, found)  # for the pages to come
             told += rest[:room]
             cycles += [cycle] if rest[:room] else []
             if cursor is not None:

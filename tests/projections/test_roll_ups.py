@@ -174,6 +174,26 @@ def test_what_a_closed_cycle_came_to_is_not_added_up_again(
     assert added_up == ["q3", "q4", "q4"]
 
 
+def test_a_cycle_that_a_page_ends_in_is_added_up_once(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, quarter())
+    ask, added_up = Asker(store), list[str]()
+    add_up = roll_ups_of
+
+    def counted(picture: Any, cycle_id: str, *more: Any) -> Any:
+        added_up.append(cycle_id)
+        return add_up(picture, cycle_id, *more)
+
+    monkeypatch.setattr(answering, "roll_ups_of", counted)
+    assert len(list(ask.pages(RollUps(limit=1), NOW))) == 4
+    assert added_up == ["q3", "q4"]
+    # Another unit's lines, and those of another moment, are others.
+    assert len(list(ask.pages(RollUps(unit="company", limit=2), NOW))) == 2
+    assert len(list(ask.pages(RollUps(as_of="@5", limit=1), NOW))) == 1
+    assert added_up == ["q3", "q4", "q3", "q4", "q3"]
+
+
 @pytest.mark.parametrize(
     "event",
     [

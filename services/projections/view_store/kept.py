@@ -23,6 +23,8 @@ VERSIONS_MAX: Final = 50_000
 
 ROLL_UPS_MAX: Final = 20_000
 """So many lines of roll-ups of closed cycles are kept at most: some 30 MiB."""
+ROLL_UPS_CUT_MAX: Final = 5_000
+"""And so many of cycles that a page ends in, for the page after it: some 8 MiB."""
 
 ALERTS_MAX: Final = 20_000
 """So many alerts are kept at most, while page after page of them is asked for: some 20 MiB."""
@@ -90,6 +92,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.roll_ups = KeptLists[RollUp](ROLL_UPS_MAX)
+        self.roll_ups_cut = KeptLists[RollUp](ROLL_UPS_CUT_MAX)
         self.alerts = KeptLists[Alert](ALERTS_MAX)
         self._versions: OrderedDict[str, Versions] = OrderedDict()
         self._known_at: dict[str, datetime] = {}
