@@ -66,8 +66,7 @@ def missing(
     The arguments are those of `timing`.
     """
     last = max(check_in_days, default=date.min)
-    over = (each for each in periods_over(cut, today) if each[1] >= since)
-    return next((each for each in over if last < each[0]), None)
+    return next((each for each in cut if since <= each[1] < today and last < each[0]), None)
 
 
 def health(outcome: Outcome | None, timing: CheckInTiming, status: Status | None) -> GoalHealth:

@@ -34,14 +34,8 @@ from goal_contracts.queries import (
 from msgspec import Struct
 from msgspec.structs import replace
 
-from services.projections.view_store.reader import (
-    EVER,
-    POSITION_MAX,
-    Alignment,
-    Goal,
-    Reader,
-    Span,
-)
+from services.projections.view_store.goals import Goal
+from services.projections.view_store.reader import EVER, POSITION_MAX, Alignment, Reader, Span
 from services.projections.views import advised, standing
 from services.projections.views.course import Course, course_of
 from services.projections.views.current import (
@@ -319,7 +313,8 @@ class Picture:
     ) -> ObjectiveCard:
         course = self._courses[card.cycle_id]
         told = standing.objective_as_it_stood(card, key_results, progress, course, self._seen.as_of)
-        return replace(told, advice=advised.on_objective(card, key_results, unit, pursued, course))
+        advice = advised.on_objective(card, key_results, unit, pursued, course)
+        return replace(told, advice=advice) if advice else told
 
     def _key_result(
         self,
@@ -337,7 +332,8 @@ class Picture:
             course,
             self._seen.as_of,
         )
-        return replace(told, advice=advised.on_key_result(card, objective, course))
+        advice = advised.on_key_result(card, objective, course)
+        return replace(told, advice=advice) if advice else told
 
     def _kpi(self, kpi: KpiState, row: ReadingRow | None, missed: Sequence[ReadingRow]) -> KpiCard:
         today = local_day(self._seen.as_of, self._organisation.zone)

@@ -14,7 +14,8 @@ from goal_contracts.queries import Change, KeyResultCard, KpiCard, ReadingCard
 from msgspec import Raw
 
 from services.projections.as_of import Picture, Vantage
-from services.projections.view_store.reader import Goal, Reader
+from services.projections.view_store.goals import Goal
+from services.projections.view_store.reader import Reader
 from services.projections.views import standing
 from services.projections.views.differences import Card
 from services.projections.views.history import DEFINING, FACTS

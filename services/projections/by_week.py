@@ -24,7 +24,8 @@ from goal_contracts.queries import (
 from msgspec.structs import replace
 
 from services.projections.as_of import Picture, Vantage
-from services.projections.view_store.reader import Goal, Reader
+from services.projections.view_store.goals import Goal
+from services.projections.view_store.reader import Reader
 from services.projections.views import standing
 from services.projections.views.course import Course
 from services.projections.views.current import DefinitionVersion, KpiState

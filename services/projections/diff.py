@@ -27,7 +27,8 @@ from sqlalchemy import ColumnElement
 from services.projections.as_of import Picture, Vantage
 from services.projections.blame import Look, Shown, behind, seen_only_by
 from services.projections.report import LATE, late_change
-from services.projections.view_store.reader import FIRST, Goal, Key, Reader
+from services.projections.view_store.goals import Goal, Key
+from services.projections.view_store.reader import FIRST, Reader
 from services.projections.views.current import CycleState, OrganisationState
 from services.projections.views.differences import Card, compared, in_words, title_of
 

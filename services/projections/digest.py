@@ -32,7 +32,8 @@ from msgspec import Raw, Struct
 from services.projections.as_of import TICK, NoSuchMoment, Picture, Vantage, vantage
 from services.projections.report import LATE, in_tree_order, is_under_review, late_change
 from services.projections.view_store import schema
-from services.projections.view_store.reader import Goal, Reader
+from services.projections.view_store.goals import Goal
+from services.projections.view_store.reader import Reader
 from services.projections.views import standing
 from services.projections.views.current import (
     CycleState,

@@ -23,7 +23,8 @@ from goal_contracts.queries import (
 
 from services.projections.as_of import Picture, Vantage
 from services.projections.view_store import schema
-from services.projections.view_store.reader import Goal, Reader
+from services.projections.view_store.goals import Goal
+from services.projections.view_store.reader import Reader
 from services.projections.views.current import CycleState, KpiState
 
 LATE: Final = {

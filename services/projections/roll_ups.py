@@ -10,7 +10,8 @@ from goal_contracts.queries import RollUp, UnitCard
 
 from services.projections.as_of import Picture, Vantage
 from services.projections.report import in_tree_order
-from services.projections.view_store.reader import Goal, Reader, Span
+from services.projections.view_store.goals import Goal
+from services.projections.view_store.reader import Reader, Span
 from services.projections.views.course import Course
 from services.projections.views.current import CycleState
 from services.projections.views.tallies import Counted, Tallied

@@ -8,6 +8,7 @@ from goal_contracts import events
 from goal_contracts.queries import AsOf, Goals, UnitCard
 
 from services.projections.view_store import kept
+from services.projections.view_store.goals import Goal
 from services.projections.view_store.kept import Kept, Version
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
@@ -18,7 +19,7 @@ AT = datetime(2025, 7, 1, tzinfo=UTC)
 
 def unit(unit_id: str, position: int) -> Version:
     state = UnitCard(unit_id, name=f"{unit_id} at {position}", unit_kind="team", position=position)
-    return Version("unit", ("", "", unit_id), position, state)
+    return Version("unit", Goal("", "", unit_id, state), position)
 
 
 def reads(*versions: Version, asked: list[int]) -> Callable[[int], list[Version]]:
@@ -35,12 +36,13 @@ def test_only_what_came_since_is_read_and_a_moment_behind_it_reads_nothing() -> 
     memory, asked = Kept(), list[int]()
     first, moved, other = unit("a", 3), unit("a", 7), unit("b", 5)
     known = memory.versions("acme", 4, 5, reads(first, other, asked=asked))
-    assert known.stood("unit", "a", 4) == (first.key, first.state)
+    assert known.stood("unit", "a", 4) == first.goal
     assert known.stood("unit", "b", 4) is None
     # The database may have told of more than it was asked for: it is told again.
     known = memory.versions("acme", 6, 9, reads(first, other, moved, asked=asked))
-    assert [state for _, state in known.all_stood("unit", 9)] == [moved.state, other.state]
-    assert [state for _, state in known.all_stood("unit", 6)] == [first.state, other.state]
+    assert known.all_stood("unit", 9) == [moved.goal, other.goal]
+    assert known.all_stood("unit", 6) == [first.goal, other.goal]
+    assert known.all_stood("unit", 4) == [first.goal]
     memory.versions("acme", 9, 9, reads(asked=asked))
     assert asked == [0, 5]
     later = memory.versions("acme", 12, 12, reads(asked=asked))

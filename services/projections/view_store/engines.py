@@ -110,6 +110,8 @@ def open_postgresql(url: URL, schema: str) -> Engine:
         # All that is asked goes by an index, whatever the values: to plan it again each time, as
         # the server would where there is a limit, takes longer than to do it.
         connection.execute("SET plan_cache_mode TO force_generic_plan")
+        # Much is read by few plans: to compile one takes longer than it would save.
+        connection.execute("SET jit TO off")
         connection.commit()
         # What is asked again is prepared by us (statements). Where psycopg has prepared anything, a
         # rollback makes the server forget all that is.

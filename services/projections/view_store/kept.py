@@ -10,16 +10,21 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator
+from copy import copy
 from datetime import datetime
+from operator import attrgetter
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from goal_contracts.queries import Alert, RollUp
 
-from services.projections.views.current import State
+from services.projections.view_store.goals import Goal, Key
 
 KINDS: Final = frozenset({"organisation", "unit", "cycle"})
 VERSIONS_MAX: Final = 50_000
 """So many are kept at most: some 25 MiB. Whoever was asked about longest ago goes first."""
+
+STOOD_MAX: Final = 16
+"""Of so many moments all things of a kind are kept together."""
 
 ROLL_UPS_MAX: Final = 20_000
 """So many lines of roll-ups of closed cycles are kept at most: some 30 MiB."""
@@ -30,17 +35,14 @@ ALERTS_MAX: Final = 20_000
 """So many alerts are kept at most, while page after page of them is asked for: some 20 MiB."""
 
 T = TypeVar("T")
-Key = tuple[str, str, str]
-"""Cycle, objective and id: the order in which things are told."""
 
 
 class Version(NamedTuple):
     """A thing after the event at a position."""
 
     kind: str
-    key: Key
+    goal: Goal
     position: int
-    state: State
 
 
 class Versions:
@@ -49,42 +51,54 @@ class Versions:
     def __init__(self, upto: int, versions: Collection[Version] = ()) -> None:
         self.upto = upto
         self.count = len(versions)
-        self._of: dict[str, dict[str, tuple[Key, list[int], list[State]]]] = defaultdict(dict)
-        for kind, key, position, state in sorted(versions, key=_place):
-            _, positions, states = self._of[kind].setdefault(key[2], (key, [], []))
+        self._of: dict[str, dict[str, tuple[list[int], list[Goal]]]] = defaultdict(dict)
+        for kind, goal, position in sorted(versions, key=_place):
+            positions, goals = self._of[kind].setdefault(goal.goal_id, ([], []))
             positions.append(position)
-            states.append(state)
+            goals.append(goal)
+        self._changed: dict[str, list[int]] = defaultdict(list)
+        """Where something of a kind became another."""
+        for kind, _, position in sorted(versions, key=attrgetter("position")):
+            self._changed[kind].append(position)
+        self._stood: dict[tuple[str, int], list[Goal]] = {}
+        """All things of a kind after so many of those."""
 
     def with_more(self, upto: int, more: Collection[Version]) -> "Versions":
         """The same up to a later position."""
         if not more:
-            later = Versions(upto)
-            later._of, later.count = self._of, self.count
+            later = copy(self)
+            later.upto = upto
             return later
         # What had come behind the position before was there already, and comes again.
         known = {_place(each): each for each in (*self._all(), *more)}
         return Versions(upto, known.values())
 
-    def stood(self, kind: str, goal_id: str, position: int) -> tuple[Key, State] | None:
+    def stood(self, kind: str, goal_id: str, position: int) -> Goal | None:
         """A thing at a position; None, if it was not there yet."""
         found = self._of[kind].get(goal_id)
         if found is None:
             return None
-        key, positions, states = found
+        positions, goals = found
         before = bisect_right(positions, position)
-        return (key, states[before - 1]) if before else None
+        return goals[before - 1] if before else None
 
-    def all_stood(self, kind: str, position: int) -> Iterator[tuple[Key, State]]:
-        """All things of a kind at a position, in order."""
-        for goal_id in self._of[kind]:
-            if (found := self.stood(kind, goal_id, position)) is not None:
-                yield found
+    def all_stood(self, kind: str, position: int) -> list[Goal]:
+        """All things of a kind at a position, in order; the same list as long as none changes."""
+        place = kind, bisect_right(self._changed[kind], position)
+        found = self._stood.get(place)
+        if found is None:
+            stood = (self.stood(kind, goal_id, position) for goal_id in self._of[kind])
+            found = [goal for goal in stood if goal is not None]
+            if len(self._stood) >= STOOD_MAX:
+                self._stood.clear()
+            self._stood[place] = found
+        return found
 
     def _all(self) -> Iterator[Version]:
         for kind, things in self._of.items():
-            for key, positions, states in things.values():
-                for position, state in zip(positions, states, strict=True):
-                    yield Version(kind, key, position, state)
+            for positions, goals in things.values():
+                for position, goal in zip(positions, goals, strict=True):
+                    yield Version(kind, goal, position)
 
 
 class Kept:
@@ -167,4 +181,4 @@ class KeptLists(Generic[T]):
 
 
 def _place(version: Version) -> tuple[str, Key, int]:
-    return version.kind, version.key, version.position
+    return version.kind, version.goal.key, version.position

@@ -5,6 +5,7 @@ question needs no transaction. `known` is the position up to which facts count, 
 up to which goals had come to be (see as_of).
 """
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +15,6 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
-from goal_contracts import events
 from goal_contracts.queries import ObjectiveCard
 from sqlalchemy import (
     BigInteger,
@@ -40,6 +40,7 @@ from sqlalchemy import tuple_ as row_of
 
 from services.projections.view_store import kept, schema
 from services.projections.view_store.change_reader import ChangeReader
+from services.projections.view_store.goals import Goal, Key
 from services.projections.view_store.kept import Kept, Version, Versions
 from services.projections.view_store.statements import (
     IsListed,
@@ -64,24 +65,6 @@ EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KEY: Final = (schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.goal_id)
 _VERSION_KEY: Final = (schema.goal.c.kind, *_KEY)
 POSITION_MAX: Final = 2**63 - 1
-
-
-Key = tuple[str, str, str]
-"""Cycle, objective and id: the order in which goals are told."""
-
-
-class Goal(NamedTuple):
-    """A thing as it stood, and where it belongs; '' where it belongs to none."""
-
-    cycle_id: str
-    objective_id: str
-    goal_id: str
-    state: State
-
-    @property
-    def key(self) -> Key:
-        """Its place in the order."""
-        return self[:3]
 
 
 class Home(NamedTuple):
@@ -219,10 +202,7 @@ class Reader:
 
         def behind(position: int) -> list[Version]:
             rows = _VERSIONS.rows(self._connection, organisation_id=organisation_id, after=position)
-            return [
-                Version(kind, (cycle_id, objective_id, goal_id), at, current.decode(kind, state))
-                for kind, cycle_id, objective_id, goal_id, at, state in rows
-            ]
+            return [Version(kind, _goal(kind, (*key, state)), at) for kind, *key, at, state in rows]
 
         return self.kept.versions(organisation_id, structure, self._position, behind)
 
@@ -274,14 +254,12 @@ class Reader:
             )
             if after != FIRST:
                 statement = statement.where(row_of(*_KEY) > row_of(*after))
-            yield from self._found(kind, statement)
+            for found in self._connection.execute(statement):
+                yield self._remembered(kind, structure, found)
             return
         if (versions := self._versions(organisation_id, kind, structure)) is not None:
-            yield from (
-                Goal(*key, state)
-                for key, state in versions.all_stood(kind, structure)
-                if key > after
-            )
+            goals = versions.all_stood(kind, structure)
+            yield from goals[bisect_right(goals, after, key=_key) :]
             return
         more = True
         while more:
@@ -296,9 +274,14 @@ class Reader:
                 limit=AT_A_TIME,
             )
             for row in rows:
-                yield _goal(kind, row)
+                yield self._remembered(kind, structure, row)
             more = len(rows) == AT_A_TIME
             after = rows[-1][:3] if rows else after
+
+    def _remembered(self, kind: str, structure: int, row: Row) -> Goal:
+        """A thing as it stood, which may be asked for by its id next."""
+        goal = self._stood[kind, structure][row[2]] = _goal(kind, row)
+        return goal
 
     def goals_by_id(
         self, organisation_id: str, kind: str, structure: int, goal_ids: Iterable[str]
@@ -319,8 +302,7 @@ class Reader:
         """Some things of a kind as they stood."""
         known, wanted = self._stood[kind, structure], set(goal_ids)
         if (versions := self._versions(organisation_id, kind, structure)) is not None:
-            stood = (versions.stood(kind, goal_id, structure) for goal_id in wanted)
-            return (Goal(*key, state) for key, state in filter(None, stood))
+            return filter(None, (versions.stood(kind, each, structure) for each in wanted))
         if missing := wanted - known.keys():
             # Asked for their order, the database would walk through everything for it.
             rows = _GOALS_BY_ID.rows(
@@ -347,9 +329,9 @@ class Reader:
             organisation_id=organisation_id,
             structure=structure,
         )
-        for row in rows:
+        for row in sorted(rows, key=_key):
             self._key_results[structure, row[0], row[1]].append(_goal("key_result", row))
-        return sorted((goal for each in wanted for goal in self._key_results[each]), key=_key)
+        return [goal for each in sorted(wanted) for goal in self._key_results[each]]
 
     def objectives_of_units(
         self, organisation_id: str, structure: int, unit_ids: Collection[str]
@@ -402,10 +384,6 @@ class Reader:
             self._connection, parents, organisation_id=organisation_id, structure=structure
         )
         return list(starmap(Alignment, rows))
-
-    def _found(self, kind: str, statement: Select[*tuple[Any, ...]]) -> Iterator[Goal]:
-        for row in self._connection.execute(statement):
-            yield _goal(kind, row)
 
     def kpis(
         self,
@@ -475,7 +453,12 @@ class Reader:
             known=known,
             as_of=as_of,
         )
-        return {row.key_result_id: row for row in map(CheckInRow._make, sorted(rows))}
+        found: dict[str, CheckInRow] = {}
+        for row in map(CheckInRow._make, rows):
+            last = found.setdefault(row.key_result_id, row)
+            if _in_order(row) > _in_order(last):
+                found[row.key_result_id] = row
+        return found
 
     def readings(
         self, organisation_id: str, kpi_id: str, known: int, as_of: datetime
@@ -747,7 +730,7 @@ def _by_kpi(rows: Iterable[Row]) -> dict[str, list[ReadingRow]]:
     return found
 
 
-def _in_order(row: ReadingRow) -> tuple[datetime, int, int]:
+def _in_order(row: CheckInRow | ReadingRow) -> tuple[datetime, int, int]:
     return row.effective_at, row.first_position, row.position
 
 
@@ -772,7 +755,6 @@ _KNOWN: Final[BindParameter[int]] = bindparam("known")
 _STRUCTURE: Final[BindParameter[int]] = bindparam("structure")
 _AS_OF: Final[BindParameter[datetime]] = bindparam("as_of")
 _LIMIT: Final[BindParameter[int]] = bindparam("limit")
-_COMMENT: Final[ColumnElement[str]] = literal_column(f"'{events.CommentAdded.__name__}'")
 _LAST: Final = schema.goal_version.alias().c
 """Of a thing's versions the last one up to a position."""
 _ONE: Final[ColumnElement[Any]] = literal_column("1")
@@ -990,7 +972,7 @@ _HOME_OF: Final = Statement(
             schema.change.c.organisation_id == schema.goal.c.organisation_id,
             schema.change.c.kind == schema.goal.c.kind,
             schema.change.c.goal_id == schema.goal.c.goal_id,
-            schema.change.c.event == _COMMENT,
+            schema.IS_COMMENT,
         )
         .exists(),
     ).where(
@@ -1113,7 +1095,7 @@ _COMMENTS: Final = Statement(
         schema.change.c.organisation_id == _ORGANISATION,
         schema.change.c.kind == _KIND,
         schema.change.c.goal_id == bindparam("goal_id"),
-        schema.change.c.event == _COMMENT,
+        schema.IS_COMMENT,
         schema.change.c.position <= _KNOWN,
     )
     .order_by(schema.change.c.position.desc())

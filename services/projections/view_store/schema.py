@@ -86,6 +86,8 @@ class Json(TypeDecorator[bytes]):
 
 IS_MISSED: Final = text("event = 'missed'")
 """Spelt out, as a database takes the index for no other wording of it."""
+IS_COMMENT: Final = text("event = 'CommentAdded'")
+"""The same."""
 
 metadata = MetaData()
 _SQLITE: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
@@ -273,6 +275,15 @@ change = Table(
     _text_or_none("reason"),
     _text_or_none("provenance"),
     PrimaryKeyConstraint("organisation_id", "kind", "goal_id", "position"),
+    Index(
+        "change_comments",
+        "organisation_id",
+        "kind",
+        "goal_id",
+        "position",
+        sqlite_where=IS_COMMENT,
+        postgresql_where=IS_COMMENT,
+    ),
     **_SQLITE,
 )
 

@@ -20,6 +20,8 @@ from services.projections.views.days import local_day, start_of_day
 
 COURSES_MAX: Final = 256
 """So many are kept, as every goal of a cycle asks for the same one."""
+MOMENTS_MAX: Final = 64
+"""The same of the days of moments, as a question asks for one moment of all goals."""
 _DAY: Final = timedelta(days=1)
 _TICK: Final = timedelta(microseconds=1)
 
@@ -88,7 +90,7 @@ def timing(
     return cadence.timing(
         course.days,
         _days_of(check_ins, course),
-        local_day(as_of, course.zone),
+        _today(as_of, course.zone),
         course.policy.cadence_grace_days,
         since=local_day(begun, course.zone),
     )
@@ -119,6 +121,11 @@ def health(
     """The colour of a key result; it shares the outcome of its objective, unless it was dropped."""
     outcome: Outcome | None = "dropped" if card.dropped else objective.outcome
     return cadence.health(outcome, timing, status)
+
+
+@lru_cache(maxsize=MOMENTS_MAX)
+def _today(as_of: datetime, zone: str) -> date:
+    return local_day(as_of, zone)
 
 
 def _days_of(check_ins: Collection[datetime], course: Course) -> set[date]:

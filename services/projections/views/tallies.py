@@ -53,7 +53,8 @@ class Tallied:
     def add(self, counted: Counted) -> None:
         """An objective."""
         self._objectives[counted.health] += 1
-        self._key_results.update(counted.key_results)
+        for health in counted.key_results:
+            self._key_results[health] += 1
         self._progress += counted.progress
         self._scores += counted.scores
         self._met += counted.met
