@@ -138,8 +138,8 @@ class Pace:
     batch_max: int = 2_000
     """Messages per request, and at most in a batch handed on."""
     requests_open: int = 5
-    """With 10,000 messages on their way a server that picks them out never waits for a request; with
-    6,000 it did, for a quarter of the time (`make bench`, loading)."""
+    """With 10,000 messages on their way a server that picks them out never waits for a request;
+    with 6,000 it did, for a quarter of the time (`make bench`, loading)."""
     heartbeat_s: float = 1.0
     request_expires_s: float = 30.0
     consumer_idle_s: float = 60.0
