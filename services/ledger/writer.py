@@ -28,6 +28,7 @@ from goal_contracts.replies import Reason, Refused
 from msgspec import Struct
 
 from services.ledger import outcomes
+from services.ledger.awake import Awake
 from services.ledger.domain import Organisation, evolve, facts_due
 from services.ledger.domain.frozen_state import Held, Originator, Thawed, hold
 from services.ledger.metrics import Metrics
@@ -104,6 +105,7 @@ class Writer:
         self._nothing_open.set()
         self._resting: _Group | None = None
         """Empty, with nothing before it under way: what comes may be decided at once."""
+        self._awake = Awake()
         self._retries = 0
         self.position = 0
 
@@ -197,6 +199,7 @@ class Writer:
             self._waiting.popleft()
         if group.stage.staged:
             self._send(group)
+            self._awake.for_a_moment()
 
     def _group(self, after: "_Group | None" = None) -> "_Group":
         last = self.position if after is None else after.stage.last
