@@ -32,6 +32,7 @@ from services.http.settings import HttpSettings
 from services.projections.metrics import Metrics, Status
 from services.projections.outbox import Outbox
 from services.projections.queries import Questions
+from services.projections.reading_apart import ReadingApart
 from services.projections.rebuilding import CannotRebuild, Rebuilt
 from services.projections.rebuilding import rebuild as make_anew
 from services.projections.succession import Views
@@ -151,11 +152,20 @@ async def rebuild(
     )
     try:
         return await make_anew(
-            client, settings.stream, generations, Metrics(), on_progress=on_progress
+            client,
+            settings.stream,
+            generations,
+            Metrics(),
+            on_progress=on_progress,
+            apart=_reading_apart(settings),
         )
     finally:
         await client.close()
         generations.close()
+
+
+def _reading_apart(settings: Settings) -> ReadingApart:
+    return ReadingApart(settings.server_url, settings.nkey)
 
 
 def _seed(settings: Settings) -> str | None:
@@ -170,7 +180,9 @@ class Projections:
         """Blocks: call it in a thread. Raises what opening the views raises."""
         self.client = client
         self.metrics = Metrics()
-        self.views = Views(client, settings.stream, generations, self.metrics)
+        self.views = Views(
+            client, settings.stream, generations, self.metrics, apart=_reading_apart(settings)
+        )
         self.metrics.show(self.status)
         self._stream = settings.stream
         self._questions = Questions(self.views, self.views)

@@ -9,7 +9,7 @@ rows are being stored, the next events become rows.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -33,6 +33,7 @@ from goal_contracts.codec import UndecodableEvent
 from nats.aio.client import Client
 
 from services.projections.metrics import Metrics, Poisoned
+from services.projections.reading_apart import ReadingApart
 from services.projections.view_store.store import NotNext, StoreUnavailable, ViewStore
 from services.projections.views.current import BrokenHistory, UnknownEvent
 from services.projections.views.projector import Projector
@@ -43,8 +44,12 @@ PAUSE_MAX_S: Final = 5.0
 TROUBLE_FADES_S: Final = 2 * API_TIMEOUT_S
 CANCEL_AGAIN_S: Final = 0.5
 AHEAD_MAX: Final = 20_000
-"""Events that may be projected and not stored: the more are stored at once, the fewer pages of the
-database are written again and again."""
+"""Events that may be projected and wait, beside those that are being stored: the more are stored at
+once, the fewer pages of the database are written again and again."""
+FAR_BEHIND: Final = 30_000
+"""Events, for which it pays to start a process that reads them."""
+SETTLED_EVERY: Final = 2_000
+"""Events that are stored before the database puts them into their place."""
 
 log = structlog.get_logger()
 
@@ -90,6 +95,7 @@ class Ahead:
             await self._changed.wait_for(lambda: self.projected > self._taken)
             (rows, self._rows), first = (self._rows, Rows()), self._taken + 1
             self._taken = self.projected
+            self._changed.notify_all()
             return rows, first, self._taken
 
     async def stored(self) -> None:
@@ -98,10 +104,15 @@ class Ahead:
             self._stored = self._taken
             self._changed.notify_all()
 
-    async def at_most(self, events: int) -> None:
-        """Wait until no more than so many events are ahead of what is stored."""
+    async def has_room(self, events: int) -> None:
+        """Wait until no more than so many events wait to be taken."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self.projected - self._stored <= events)
+            await self._changed.wait_for(lambda: self.projected - self._taken <= events)
+
+    async def reaches(self, position: int) -> None:
+        """Wait until so much is stored."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._stored >= position)
 
 
 class Feed:
@@ -115,7 +126,9 @@ class Feed:
         pace: Pace = USUAL_PACE,
         metrics: Metrics | None = None,
         on_move: Callable[[], None] = lambda: None,
+        apart: ReadingApart | None = None,
     ) -> None:
+        """Far behind, the log is read `apart`."""
         self.position = store.position()
         self.stopped_by: Poison | None = None
         """Why the views will not go on: somebody has to look."""
@@ -131,6 +144,7 @@ class Feed:
         self._projector = Projector(store)
         self._moved = asyncio.Event()
         self._on_move = on_move
+        self._apart = apart
 
     is_outdated: Final = False
     """Whether an older release's views answer: never by themselves, see succession."""
@@ -145,7 +159,7 @@ class Feed:
     async def run(self) -> None:
         """Follow the log until cancelled, or until there is something it must not pass over."""
         pause_s = PAUSE_FIRST_S
-        with ThreadPoolExecutor(2, thread_name_prefix="views") as workers:
+        with ThreadPoolExecutor(3, thread_name_prefix="views") as workers:
             while True:
                 reached = self.position
                 try:
@@ -178,32 +192,48 @@ class Feed:
         if last < self.position:
             raise GapInLog(self.position, last)
         ahead = Ahead(self.position)
-        both = {
-            asyncio.create_task(self._project_all(workers, ahead), name="views projected"),
+        all_of_it = {
+            asyncio.create_task(self._project_all(workers, ahead, last), name="views projected"),
             asyncio.create_task(self._store_all(workers, ahead), name="views stored"),
+            asyncio.create_task(self._settle_all(workers, ahead), name="views settled"),
         }
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(all_of_it, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ended = await end(both)
+            ended = await end(all_of_it)
         for task in ended:
             task.result()
 
-    async def _project_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
-        """Batch after batch becomes rows, so far ahead of what is stored and no further."""
+    async def _messages(self, last: int) -> AsyncGenerator[Sequence[StoredMessage], None]:
+        """The log behind what is stored, batch after batch, and what is added to it."""
         # The last event is read once more: it must still be the one the views were built from.
+        after = max(self.position - 1, 0)
+        if self._apart is not None and last - after > FAR_BEHIND:
+            log.info("reading_apart", after=after, until=last)
+            reading = self._apart.read(self._stream, after=after, until=last, pace=self._pace)
+            async with contextlib.aclosing(reading) as batches:
+                async for batch in batches:
+                    after = batch[-1].position
+                    yield batch
+            log.info("reading_apart_ended", after=after, until=last)
         reading = read_stream(
             self._client,
             self._stream,
-            after=max(self.position - 1, 0),
+            after=after,
             follow=True,
             pace=self._pace,
             on_trouble=self._note,
         )
         async with contextlib.aclosing(reading) as batches:
             async for batch in batches:
+                yield batch
+
+    async def _project_all(self, workers: ThreadPoolExecutor, ahead: Ahead, last: int) -> None:
+        """Batch after batch becomes rows, so far ahead of what is stored and no further."""
+        async with contextlib.aclosing(self._messages(last)) as batches:
+            async for batch in batches:
                 if self._projector.remembers_much:
-                    await ahead.at_most(0)
+                    await ahead.reaches(ahead.projected)
                     self._projector.trim()
                 position, poison = await finished(
                     partial(self._project, batch, ahead.projected), workers
@@ -212,9 +242,9 @@ class Feed:
                 if position == self.position:
                     self._wake()  # nothing new: somebody else has brought the views here
                 if poison is not None:
-                    await ahead.at_most(0)
+                    await ahead.reaches(ahead.projected)
                     raise poison
-                await ahead.at_most(AHEAD_MAX)
+                await ahead.has_room(AHEAD_MAX)
 
     async def _store_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
         """Whatever has become rows while the last were being stored is stored at once."""
@@ -233,6 +263,12 @@ class Feed:
                 events=last - first + 1,
                 ms=round(took_s * 1_000, 1),
             )
+
+    async def _settle_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
+        """The database puts into its place what was stored, while more is."""
+        while True:
+            await ahead.reaches(self.position + SETTLED_EVERY)
+            await finished(self.store.settle, workers)
 
     def _project(self, batch: Sequence[StoredMessage], before: int) -> tuple[int, Exception | None]:
         """In a worker; how far it came, and why no further."""

@@ -18,6 +18,7 @@ from nats.aio.client import Client
 
 from services.projections.feed import AnotherLog, Feed, end, finished
 from services.projections.metrics import Metrics, Poisoned
+from services.projections.reading_apart import ReadingApart
 from services.projections.view_store.comparing import Difference, differences
 from services.projections.view_store.generations import Generation, Generations
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
@@ -54,6 +55,7 @@ async def rebuild(
     *,
     on_progress: Callable[[int], None] = lambda _more: None,
     pace: Pace = USUAL_PACE,
+    apart: ReadingApart | None = None,
 ) -> Rebuilt:
     """Take over when the end of the log is reached; the nats-server is waited for.
 
@@ -64,7 +66,7 @@ async def rebuild(
         last = await _end_of(client, stream)
         coming = await finished(partial(generations.begin, stream))
         store = await finished(partial(generations.open, coming))
-        feed = await finished(partial(Feed, client, stream, store, pace, metrics))
+        feed = await finished(partial(Feed, client, stream, store, pace, metrics, apart=apart))
         following = asyncio.create_task(feed.run(), name="rebuilding")
         try:
             while feed.position < last and feed.stopped_by is None:

@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from services.projections.feed import Feed, Poison, end, finished
 from services.projections.metrics import Metrics, Status
+from services.projections.reading_apart import ReadingApart
 from services.projections.rebuilding import CannotRebuild, moves, rebuild
 from services.projections.view_store import fold
 from services.projections.view_store.generations import Generation, Generations, Superseded
@@ -48,6 +49,7 @@ class Views:
         generations: Generations,
         metrics: Metrics | None = None,
         pace: Pace = USUAL_PACE,
+        apart: ReadingApart | None = None,
     ) -> None:
         """Blocks: call it in a thread. Raises what opening the current generation raises."""
         self._client = client
@@ -55,6 +57,7 @@ class Views:
         self._generations = generations
         self._metrics = metrics or Metrics()
         self._pace = pace
+        self._apart = apart
         self._moved = asyncio.Event()
         self._log_position = 0
         self._has_caught_up = False
@@ -75,7 +78,9 @@ class Views:
             return None
 
     def _feed_of(self, store: ViewStore) -> Feed:
-        return Feed(self._client, self._stream, store, self._pace, self._metrics, self._wake)
+        return Feed(
+            self._client, self._stream, store, self._pace, self._metrics, self._wake, self._apart
+        )
 
     # ------------------------------------------------------------------ what questions ask
 
@@ -152,7 +157,12 @@ class Views:
         while True:
             try:
                 await rebuild(
-                    self._client, self._stream, self._generations, self._metrics, pace=self._pace
+                    self._client,
+                    self._stream,
+                    self._generations,
+                    self._metrics,
+                    pace=self._pace,
+                    apart=self._apart,
                 )
             except StoreUnavailable as error:
                 log.warning("rebuilding_waits", why=str(error))

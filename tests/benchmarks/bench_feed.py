@@ -28,6 +28,7 @@ from nats.aio.client import Client
 from services.ledger.store import log
 from services.projections.app import collect_garbage_seldom
 from services.projections.feed import Feed
+from services.projections.reading_apart import ReadingApart
 from services.projections.view_store.engines import open_sqlite
 from services.projections.view_store.migrating import migrate
 from services.projections.view_store.store import ViewStore
@@ -118,7 +119,7 @@ def feed_all(where: str) -> tuple[int, float]:
             engine = open_sqlite(Path(directory) / "views.sqlite")
             migrate(engine, "views")
             store = ViewStore(engine, subjects.STREAM)
-            feed = Feed(client, subjects.STREAM, store)
+            feed = Feed(client, subjects.STREAM, store, apart=ReadingApart(url))
             started = perf_counter()
             following = asyncio.create_task(feed.run())
             is_there = await feed.reaches(int(events), processes.START_S)

@@ -27,23 +27,28 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(600)]
 
 BATCH: Final = 20
+FAR_BEHIND: Final = 100
 EVENTS: Final = 400
 MORE_EVENTS: Final = 15
 START_S: Final = 60.0
 
 REBUILDING = f"""
 import asyncio, sys, nats
+from services.projections import feed
+from services.projections.reading_apart import ReadingApart
 from services.projections.metrics import Metrics
 from services.projections.rebuilding import rebuild
 from services.projections.view_store.generations import Generations
 from goal_contracts.client.stream import Pace
 url, database, stream = sys.argv[1:]
+feed.FAR_BEHIND = {FAR_BEHIND}
 async def main():
     client = await nats.connect(url)
     generations = Generations(database)
     print("BEGUN", flush=True)
     rebuilt = await rebuild(
         client, stream, generations, Metrics(), pace=Pace(batch_max={BATCH}),
+        apart=ReadingApart(url),
         on_progress=lambda more: print("MORE", flush=True),
     )
     print("DIFFERENCES", rebuilt.differences, flush=True)

@@ -36,12 +36,23 @@ async def test_what_came_while_something_was_stored_is_taken_together() -> None:
     assert (positions(taken), first, last) == ([6, 7, 8], 6, 8)
 
 
-async def test_nobody_gets_further_ahead_than_is_allowed() -> None:
+async def test_no_more_waits_to_be_taken_than_is_allowed() -> None:
     ahead = Ahead(0)
     await ahead.add(rows(1, 2, 3), 3)
-    waiting = asyncio.create_task(ahead.at_most(2))
+    waiting = asyncio.create_task(ahead.has_room(2))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await ahead.take()  # while it is being stored, the next may become rows
+    await eventually(waiting.done)
+
+
+async def test_what_was_taken_is_not_stored_yet() -> None:
+    ahead = Ahead(0)
+    await ahead.add(rows(1, 2, 3), 3)
+    waiting = asyncio.create_task(ahead.reaches(3))
     await ahead.take()
-    assert not waiting.done()  # taken is not stored
+    await asyncio.sleep(0)
+    assert not waiting.done()
     await ahead.stored()
     await eventually(waiting.done)
 
@@ -50,7 +61,7 @@ async def test_a_batch_of_nothing_new_is_not_stored() -> None:
     ahead = Ahead(4)
     await ahead.add(rows(), 4)
     taking = asyncio.create_task(ahead.take())
-    await ahead.at_most(0)
+    await ahead.reaches(4)
     assert not taking.done()
     await ahead.add(rows(5), 5)
     taken, _, _ = await taking

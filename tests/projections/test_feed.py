@@ -218,6 +218,36 @@ async def test_a_store_that_fails_is_tried_again_and_nothing_is_lost(
     assert exported(store, log) == plain(log, tmp_path / "plain")
 
 
+class Settled(ViewStore):
+    """Says how far it was each time it was told to settle."""
+
+    def __init__(self, store: ViewStore) -> None:
+        super().__init__(store.engine, "GOALS")
+        self.at: list[int] = []
+
+    def settle(self) -> None:
+        super().settle()
+        self.at.append(self.position())
+
+
+async def test_what_is_stored_is_settled_now_and_then(
+    nats_client: Client,
+    stream: str,
+    log: Log,
+    store: ViewStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.projections.feed.SETTLED_EVERY", 10)
+    settled = Settled(store)
+    async with running(nats_client, stream, settled) as feed:
+        for recorded in log:
+            await append(nats_client, recorded)
+        assert await feed.reaches(len(log), 5)
+        await eventually(lambda: len(settled.at) >= 2)
+    assert settled.at[0] >= 10
+    assert settled.at[1] >= 20
+
+
 async def test_it_outlives_the_server(
     own_nats_server: NatsServer, store: ViewStore, tmp_path: Path
 ) -> None:

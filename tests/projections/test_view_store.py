@@ -49,6 +49,28 @@ def test_a_table_has_the_columns_of_its_row() -> None:
         assert tuple(table.columns.keys()) == row_of[name]._fields
 
 
+def test_what_is_settled_is_in_the_file_itself_while_somebody_writes(tmp_path: Path) -> None:
+    store, log = view_store(tmp_path), opened()
+    fill(store, log)
+    # Whoever takes the file for immutable does not look at what is written beside it.
+    file_alone = f"file:{tmp_path / 'views.sqlite'}?immutable=1"
+    with store.engine.connect() as writing:
+        writing.exec_driver_sql("BEGIN IMMEDIATE")
+        store.settle()
+    alone = sqlite3.connect(file_alone, uri=True)
+    assert alone.execute("SELECT count(*) FROM event").fetchone() == (len(log),)
+    alone.close()
+    store.close()
+
+
+def test_settling_changes_nothing(store: ViewStore) -> None:
+    log = opened()
+    fill(store, log)
+    before = Asker(store, log[0].organisation_id).export()
+    store.settle()
+    assert Asker(store, log[0].organisation_id).export() == before
+
+
 def test_a_batch_moves_the_position_with_its_rows(store: ViewStore) -> None:
     log = opened()
     assert store.position() == 0

@@ -22,11 +22,15 @@ BUSY_TIMEOUT_S: Final = 10
 PRAGMAS: Final = (
     "page_size=8192",  # an event fits into a page, beside others
     "journal_mode=WAL",
-    "wal_autocheckpoint=4000",  # pages: a long log is read in without copying pages too often
     "cache_size=-65536",  # KiB
     "mmap_size=2147418112",  # bytes, as many as it maps at most: a page is read without a call
     "temp_store=MEMORY",
 )
+
+WAL_PAGES: Final = 4_000
+"""So much is written before a commit waits until it is copied to its place."""
+WAL_PAGES_BESIDE: Final = 40_000
+"""The same where somebody else copies meanwhile (ViewStore.settle), and seldom comes to an end."""
 
 PATIENCE: Final = {
     "connect_timeout": "10",
@@ -87,7 +91,11 @@ def open_sqlite(path: Path, *, waits_for_disk: bool = False) -> Engine:
 
     @sqlalchemy_event.listens_for(engine, "connect")
     def settle(connection: Any, _: object) -> None:  # noqa: ANN401  # a DB-API connection
-        for pragma in (*PRAGMAS, f"synchronous={'FULL' if waits_for_disk else 'NORMAL'}"):
+        for pragma in (
+            *PRAGMAS,
+            f"synchronous={'FULL' if waits_for_disk else 'NORMAL'}",
+            f"wal_autocheckpoint={WAL_PAGES if waits_for_disk else WAL_PAGES_BESIDE}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

@@ -163,6 +163,15 @@ class ViewStore(TrackingRecorder):
                 if some := getattr(rows, view):
                     adding.add(connection, some)
 
+    def settle(self) -> None:
+        """SQLite: copy what was written to its place and wait for the disk; others write on.
+
+        Otherwise a commit does both now and then, and whoever asks for its events waits with it.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with unless_lost(), self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
     def _advance(self, connection: Connection, before: int, last: int) -> None:
         if before == 0:
             try:

@@ -1,0 +1,134 @@
+"""A long log is read by a process of its own, which hands on what it reads as it is.
+
+Reading takes as long as the projections' own work, and threads of one process take turns. Of all
+that can go wrong nothing is told: the process ends, whoever reads goes on himself from where it
+was, and meets the same. It ends with its parent, too, as what it was to be told with is closed.
+
+    python -m services.projections.reading_apart URL STREAM AFTER UNTIL BATCH_MAX [NKEY]
+"""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Final, cast
+
+import msgspec
+import nats
+import nats.errors
+import uvloop
+from goal_contracts.client.stream import (
+    BrokenLog,
+    JetStreamError,
+    Pace,
+    StoredMessage,
+    StreamUnavailable,
+    read_stream,
+)
+
+CONNECT_WAIT_S: Final = 5
+SILENCE_MAX_S: Final = 15.0
+"""What says nothing for so long will not say anything."""
+LENGTH_BYTES: Final = 8
+ENDS: Final = (BrokenLog, JetStreamError, StreamUnavailable, nats.errors.Error, OSError)
+"""What ends the process: the server, the log, or whom it reads for is not there or not in order."""
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(list[StoredMessage])
+
+
+class ReadingApart(msgspec.Struct, frozen=True):
+    """Where such a process finds the log, and what lets it in."""
+
+    url: str
+    nkey: Path | None = None
+
+    async def read(
+        self, stream: str, *, after: int, until: int, pace: Pace
+    ) -> AsyncGenerator[Sequence[StoredMessage], None]:
+        """The messages behind a position, in order, as far as it came; see read_stream.
+
+        Close it (`contextlib.aclosing`) if it is left before its end.
+        """
+        run_in_thread = asyncio.get_running_loop().run_in_executor
+        try:
+            process = self.start(stream, after, until, pace)
+        except OSError:  # there are too many, or too much memory is taken
+            return
+        with process, ThreadPoolExecutor(1, thread_name_prefix="reading apart") as thread:
+            try:
+                # While a batch is looked at, the next is taken out of the pipe.
+                coming = run_in_thread(thread, _received, process)
+                while (batch := await asyncio.wait_for(coming, SILENCE_MAX_S)) is not None:
+                    coming = run_in_thread(thread, _received, process)
+                    yield batch
+            except TimeoutError:
+                return
+            finally:
+                process.kill()
+
+    def start(self, stream: str, after: int, until: int, pace: Pace) -> subprocess.Popen[bytes]:
+        """The process, out of reach of a terminal's Ctrl-C."""
+        where = (self.url, stream, str(after), str(until), str(pace.batch_max))
+        key = () if self.nkey is None else (str(self.nkey),)
+        return subprocess.Popen(
+            [sys.executable, "-m", __name__, *where, *key],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+
+def _received(process: subprocess.Popen[bytes]) -> list[StoredMessage] | None:
+    """The next batch; None when there is no more, or no more in full."""
+    pipe = cast("IO[bytes]", process.stdout)
+    length = int.from_bytes(pipe.read(LENGTH_BYTES))
+    batch = pipe.read(length)
+    return _decoder.decode(batch) if length and len(batch) == length else None
+
+
+async def _read(
+    url: str, stream: str, after: int, until: int, pace: Pace, nkey: str | None
+) -> None:
+    out = sys.stdout.buffer
+    client = await nats.connect(
+        url,
+        name="projections, reading apart",
+        allow_reconnect=False,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=0,
+        connect_timeout=CONNECT_WAIT_S,
+        nkeys_seed=nkey,
+    )
+    reading = read_stream(client, stream, after=after, until=until, pace=pace)
+    async with client, contextlib.aclosing(reading) as batches:
+        async for batch in batches:
+            await asyncio.to_thread(_hand_on, out, _encoder.encode(batch))
+
+
+def _hand_on(out: IO[bytes], batch: bytes) -> None:
+    out.write(len(batch).to_bytes(LENGTH_BYTES) + batch)
+    out.flush()
+
+
+def _end_with_parent() -> None:
+    os.read(sys.stdin.fileno(), 1)  # there is nothing to read but the end
+    os._exit(1)
+
+
+def main() -> None:
+    """Ends before `until` if the log cannot be read."""
+    url, stream, after, until, batch_max, *nkey = sys.argv[1:]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    pace = Pace(batch_max=int(batch_max), patience_s=0)
+    with contextlib.suppress(*ENDS):
+        uvloop.run(_read(url, stream, int(after), int(until), pace, nkey[0] if nkey else None))
+
+
+if __name__ == "__main__":
+    main()
