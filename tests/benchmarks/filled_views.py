@@ -68,8 +68,9 @@ def _fill(stores: list[ViewStore], size: Size, say: Say) -> None:
     for store in stores:
         with store.engine.connect() as connection:
             if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("ANALYZE")  # it would do so itself, in a while
-                connection.commit()
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                for settle in ("VACUUM (ANALYZE)", "CHECKPOINT"):
+                    connection.exec_driver_sql(settle)  # it would do so itself, in a while
 
 
 def _contents(engine: Engine) -> str:

@@ -35,6 +35,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
 )
 from sqlalchemy import tuple_ as row_of
 
@@ -737,7 +738,7 @@ def _in_order(row: CheckInRow | ReadingRow) -> tuple[datetime, int, int]:
 def _kpis(rows: Iterable[Row], unit_ids: Container[str] | None) -> Iterator[Goal]:
     for kpi_id, state, newest_state in rows:
         kpi = latest = current.decode("kpi", state)
-        if newest_state != state:
+        if newest_state not in {None, state}:
             latest = current.decode("kpi", newest_state)
         if (
             isinstance(kpi, KpiState)
@@ -819,11 +820,15 @@ def of_units(unit_ids: Collection[str]) -> ColumnElement[bool]:
 
 
 def _kpis_stood() -> Select[*tuple[Any, ...]]:
-    """Each KPI as it stood, or as it was first defined, and its newest version that was known."""
+    """Each KPI as it stood, or as it was first defined, and its newest version that was known.
+
+    The latter is NULL where both are looked for up to the same position, as mostly.
+    """
     goal = schema.goal.c
     begun = case((goal.position > _STRUCTURE, goal.position), else_=_STRUCTURE)
     of_goal = _of_goal(_LAST)
-    return select(goal.goal_id, _last_state(begun, *of_goal), _last_state(_KNOWN, *of_goal)).where(
+    newest = case((begun < _KNOWN, _last_state(_KNOWN, *of_goal)), else_=None)
+    return select(goal.goal_id, _last_state(begun, *of_goal), newest).where(
         goal.organisation_id == _ORGANISATION,
         goal.kind == "kpi",
         goal.position <= _KNOWN,
@@ -855,6 +860,24 @@ def _last_check_ins(listed: FromClause) -> Select[*tuple[Any, ...]]:
         )
         .where(row.organisation_id == _ORGANISATION, row.position <= _KNOWN)
     )
+
+
+def _last_check_in(listed: FromClause) -> Select[*tuple[Any, ...]]:
+    """Only what comes last of it, in one look at the index."""
+    row = schema.check_in.c
+    last = (
+        select(schema.check_in)
+        .where(
+            row.organisation_id == _ORGANISATION,
+            row.key_result_id == listed.c.key_result_id,
+            row.position <= _KNOWN,
+            row.effective_at <= _AS_OF,
+        )
+        .order_by(row.effective_at.desc(), row.first_position.desc(), row.position.desc())
+        .limit(_ONE)
+        .lateral()
+    )
+    return select(last).select_from(listed).join(last, true())
 
 
 def _readings() -> Select[*tuple[Any, ...]]:
@@ -1075,7 +1098,9 @@ _CHECK_INS: Final = ListStatement(
         .order_by(*schema.check_in.primary_key)
     )
 )
-_LAST_CHECK_INS: Final = TableStatement({"key_result_id": Text}, _last_check_ins)
+_LAST_CHECK_INS: Final = TableStatement(
+    {"key_result_id": Text}, _last_check_ins, select_lateral=_last_check_in
+)
 _READINGS: Final = Statement(_readings().order_by(*schema.reading.primary_key))
 _SERIES: Final = ListStatement(
     lambda is_listed: select(schema.reading).where(

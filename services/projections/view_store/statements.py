@@ -48,6 +48,7 @@ Values = dict[str, Any]
 Wanted = Select[*tuple[Any, ...]]
 IsListed = Callable[[Column[Any]], ColumnElement[bool]]
 """Whether a column's value is one of the list."""
+SelectJoined = Callable[[FromClause], Wanted]
 
 
 class Statement:
@@ -97,9 +98,13 @@ class TableStatement:
     def __init__(
         self,
         types: Mapping[str, type[TypeEngine[Any]]],
-        select_joined: Callable[[FromClause], Wanted],
+        select_joined: SelectJoined,
+        select_lateral: SelectJoined | None = None,
     ) -> None:
-        """`types` are those of the table's columns, by name."""
+        """`types` are those of the table's columns, by name.
+
+        Where a join may look at the row it joins, `select_lateral` is asked instead.
+        """
         self._types = types
         arrays = (cast(bindparam(name), ARRAY(of)) for name, of in types.items())
         of_arrays = func.unnest(*arrays).table_valued(*types).render_derived()
@@ -110,7 +115,7 @@ class TableStatement:
                 for place, (name, of) in enumerate(types.items())
             )
         ).subquery(LISTED)
-        self._of_arrays = Statement(select_joined(of_arrays))
+        self._of_arrays = Statement((select_lateral or select_joined)(of_arrays))
         self._of_json = Statement(select_joined(of_json))
 
     def rows(
