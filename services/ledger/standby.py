@@ -83,8 +83,7 @@ class Turns:
     async def run(self) -> None:
         """Until cancelled; raises what makes going on wrong, such as a gap in the log."""
         collect_garbage_seldom()
-        await self.writer.load()
-        gc.freeze()
+        await load_for_good(self.writer)
         log.info("ledger_loaded", position=self.position)
         try:
             while True:
@@ -151,11 +150,21 @@ class Turns:
                 task.result()
 
 
+async def load_for_good(writer: Writer) -> None:
+    """Nothing of what is loaded is garbage, and nobody looks for any there, then or later."""
+    gc.disable()
+    try:
+        await writer.load()
+    finally:
+        gc.enable()
+    gc.freeze()
+
+
 def collect_garbage_seldom() -> None:
-    """What is loaded stays, and most of what comes does.
+    """Most of what comes stays, too.
 
     Looking through it again and again for garbage that refers to itself was a third of what a
-    command cost, and a tenth of what an event cost to load.
+    command cost.
     """
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 

@@ -20,7 +20,7 @@ from goal_contracts.client.stream import read_stream
 from goal_contracts.heard import Heard
 
 from services.ledger.handlers import new_event_ids
-from services.ledger.standby import collect_garbage_seldom
+from services.ledger.standby import load_for_good
 from services.ledger.store import log
 from services.ledger.store.log import GoalLog
 from services.ledger.writer import Writer
@@ -118,10 +118,9 @@ def load_all(url: str) -> tuple[int, float]:
 
     async def load() -> tuple[int, float]:
         async with await log.connect(url) as client:
-            collect_garbage_seldom()  # as the service does
             writer = Writer(GoalLog(client, subjects.STREAM), new_event_ids)
             started = perf_counter()
-            await writer.load()
+            await load_for_good(writer)  # as the service does
             return writer.position, perf_counter() - started
 
     return uvloop.run(load())

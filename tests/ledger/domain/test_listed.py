@@ -38,6 +38,15 @@ def test_what_is_added_to_it_leaves_it_as_it_was(length: int) -> None:
     assert further == (*ids, "one", "further")
 
 
+def test_the_last_is_its_own_whatever_follows_it_elsewhere() -> None:
+    listed = Listed(("a", "b"))
+    longer = listed.and_one("c")
+    assert listed.last == "b"
+    assert longer.last == "c"
+    with pytest.raises(IndexError, match=r"^nothing is listed$"):
+        _ = Listed[str]().last
+
+
 def test_nothing_that_was_added_to_it_is_found_in_it() -> None:
     listed = Listed(["o-0", "o-1"])
     listed.and_one("more")
