@@ -35,6 +35,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from services.projections.view_store.goals import Goal
+from services.projections.view_store.kept import Below
 from services.projections.view_store.reader import EVER, POSITION_MAX, Alignment, Reader, Span
 from services.projections.views import advised, standing
 from services.projections.views.course import Course, course_of
@@ -158,7 +159,7 @@ class Picture:
         self._reader = reader
         self._organisation_id = organisation_id
         self._organisation = organisation
-        self._seen = seen_from
+        self.seen = seen_from
         self._cycles: dict[str, CycleState] = {}
         self._courses: dict[str, Course] = {}
         self._readings: dict[tuple[str, str], ReadingRow | None] = {}
@@ -173,7 +174,7 @@ class Picture:
         return [
             replace(
                 state.card,
-                expected_pace=standing.pace(course, self._seen.as_of),
+                expected_pace=standing.pace(course, self.seen.as_of),
                 bands=course.policy.bands,
                 policy=state.policy,
             )
@@ -231,7 +232,7 @@ class Picture:
             self._organisation_id,
             "objective",
             [goal.objective_id for goal in goals],
-            self._seen.structure,
+            self.seen.structure,
         )
         counting = self._counting(goals)
         for goal in goals:
@@ -249,7 +250,7 @@ class Picture:
             if isinstance(goal.state, KeyResultCard)
         }
         last = self._reader.last_check_ins(
-            self._organisation_id, cards, self._seen.known, self._seen.as_of
+            self._organisation_id, cards, self.seen.known, self.seen.as_of
         )
         some = [key for key, row in last.items() if not standing.says_all(row, *cards[key])]
         whole = self.heard(some)
@@ -259,7 +260,7 @@ class Picture:
         """All that was said of some key results, and perhaps of others, in order."""
         missing = set(key_result_ids) - self._heard.keys()
         found = self._reader.check_ins(
-            self._organisation_id, missing, self._seen.known, self._seen.as_of
+            self._organisation_id, missing, self.seen.known, self.seen.as_of
         )
         self._heard |= {key: found.get(key, ()) for key in missing}
         return self._heard
@@ -268,10 +269,10 @@ class Picture:
         """KPIs with the definition in force, the reading that counted, and their health."""
         states = [goal.state for goal in goals if isinstance(goal.state, KpiState)]
         bounds = self._organisation_id, [each.card.kpi_id for each in states]
-        at = self._seen.known, self._seen.as_of
+        at = self.seen.known, self.seen.as_of
         missed = self._reader.missed_of(*bounds, *at)
         last = self._reader.counting_readings(
-            self._organisation_id, map(self._all_of, bounds[1]), self._seen.known
+            self._organisation_id, map(self._all_of, bounds[1]), self.seen.known
         )
         return [
             self._kpi(
@@ -291,14 +292,14 @@ class Picture:
 
     def _all_of(self, kpi_id: str) -> Span:
         """All readings of a KPI."""
-        return Span(kpi_id, EVER, self._seen.as_of)
+        return Span(kpi_id, EVER, self.seen.as_of)
 
     def _key_results_of(self, goals: Sequence[Goal]) -> dict[str, list[KeyResultCard]]:
         """The key results of some objectives, by objective."""
         found: dict[str, list[KeyResultCard]] = defaultdict(list)
         names = [(goal.cycle_id, goal.goal_id) for goal in goals]
         for card in self.key_results(
-            self._reader.key_results_of(self._organisation_id, names, self._seen.structure)
+            self._reader.key_results_of(self._organisation_id, names, self.seen.structure)
         ):
             found[card.objective_id].append(card)
         return found
@@ -312,7 +313,7 @@ class Picture:
         pursued: int,
     ) -> ObjectiveCard:
         course = self._courses[card.cycle_id]
-        told = standing.objective_as_it_stood(card, key_results, progress, course, self._seen.as_of)
+        told = standing.objective_as_it_stood(card, key_results, progress, course, self.seen.as_of)
         advice = advised.on_objective(card, key_results, unit, pursued, course)
         return replace(told, advice=advice) if advice else told
 
@@ -330,13 +331,13 @@ class Picture:
             standing.standing(check_ins),
             self.followed(card, cycle_id),
             course,
-            self._seen.as_of,
+            self.seen.as_of,
         )
         advice = advised.on_key_result(card, objective, course)
         return replace(told, advice=advice) if advice else told
 
     def _kpi(self, kpi: KpiState, row: ReadingRow | None, missed: Sequence[ReadingRow]) -> KpiCard:
-        today = local_day(self._seen.as_of, self._organisation.zone)
+        today = local_day(self.seen.as_of, self._organisation.zone)
         in_force = definition_on(kpi.versions, today)
         return replace(
             kpi.card,
@@ -363,17 +364,24 @@ class Picture:
         children: dict[str, list[Decimal | None]] = defaultdict(list)
         parents: dict[str, dict[str, str]] = defaultdict(dict)
         pictures = self._pictures_of_children(goals)
+        kept = {} if above else self._kept_below(pictures)
         for goal in goals:
-            if goal.cycle_id in pictures:
+            below = kept.get(goal.cycle_id, {}).get(goal.goal_id)
+            if below is not None:
+                children[goal.goal_id] += below
+            elif goal.cycle_id in pictures:
                 names = _named(goal.goal_id, key_results[goal.goal_id])
                 parents[goal.cycle_id] |= dict.fromkeys(names, goal.goal_id)
         aligned = self._reader.alignments(
-            self._organisation_id, chain.from_iterable(parents.values()), self._seen.structure
+            self._organisation_id, chain.from_iterable(parents.values()), self.seen.structure
         )
         for cycle_id, of_cycle in parents.items():
             serving = [each for each in aligned if each.parent in of_cycle]
             for goal_id, progress in pictures[cycle_id].progress_below(of_cycle, serving, above):
                 children[goal_id].append(progress)
+        for goal in goals:
+            if goal.cycle_id in kept:
+                kept[goal.cycle_id][goal.goal_id] = tuple(children[goal.goal_id])
         return {
             goal.goal_id: standing.progress_of(
                 key_results[goal.goal_id], children[goal.goal_id], self._courses[goal.cycle_id]
@@ -392,13 +400,13 @@ class Picture:
         `parents` are those goals as they are referred to, and the objective each belongs to;
         `serving` is what has ever been aligned to them.
         """
-        aligned = {each.objective_id for each in serving if each.position <= self._seen.structure}
+        aligned = {each.objective_id for each in serving if each.position <= self.seen.structure}
         if not aligned:
             return []
         served = [
             (goal, {parents[each] for each in goal.state.aligned_to if each in parents})
             for goal in self._reader.goals_by_id(
-                self._organisation_id, "objective", self._seen.structure, aligned
+                self._organisation_id, "objective", self.seen.structure, aligned
             )
             if isinstance(goal.state, ObjectiveCard) and goal.state.state == "published"
         ]
@@ -423,7 +431,7 @@ class Picture:
         for cycle_id in sorted({goal.cycle_id for goal in goals}):
             if self._courses[cycle_id].policy.roll_up == "key_results":
                 continue
-            card, seen = self._cycles[cycle_id].card, self._seen
+            card, seen = self._cycles[cycle_id].card, self.seen
             if card.state != "closed":
                 pictures[cycle_id] = self
                 continue
@@ -439,11 +447,24 @@ class Picture:
             )
         return pictures
 
+    def _kept_below(self, pictures: Mapping[str, "Picture"]) -> dict[str, Below]:
+        """What is known already of what lies below objectives of closed cycles, by cycle.
+
+        It is the same for whoever looks after the closing.
+        """
+        return {
+            cycle_id: self._reader.kept.below.at(
+                (self._organisation_id, self._organisation, picture.seen)
+            )
+            for cycle_id, picture in pictures.items()
+            if picture is not self
+        }
+
     # ------------------------------------------------------------------ what is around
 
     def _load_cycles(self, goals: Iterable[Goal]) -> None:
         missing = {goal.cycle_id for goal in goals} - self._cycles.keys()
-        states = self._reader.states(self._organisation_id, "cycle", missing, self._seen.structure)
+        states = self._reader.states(self._organisation_id, "cycle", missing, self.seen.structure)
         for cycle_id, state in states.items():
             if isinstance(state, CycleState):
                 self._cycles[cycle_id] = state
@@ -454,7 +475,7 @@ class Picture:
 
     def _units(self, goals: Iterable[Goal]) -> dict[str, UnitCard]:
         ids = {goal.state.unit_id for goal in goals if isinstance(goal.state, ObjectiveCard)}
-        states = self._reader.states(self._organisation_id, "unit", ids, self._seen.structure)
+        states = self._reader.states(self._organisation_id, "unit", ids, self.seen.structure)
         return {key: state for key, state in states.items() if isinstance(state, UnitCard)}
 
     def _pursued(self, goals: Iterable[Goal]) -> dict[tuple[str, str], int]:
@@ -469,7 +490,7 @@ class Picture:
             for cycle_id, unit_ids in units.items()
             if self._courses[cycle_id].policy.counts != "off"
             for unit_id, count in self._reader.objectives_pursued(
-                self._organisation_id, cycle_id, unit_ids, self._seen.structure
+                self._organisation_id, cycle_id, unit_ids, self.seen.structure
             ).items()
         }
 
@@ -496,10 +517,10 @@ class Picture:
         spans = {}
         for kpi_id, cycle_id in keys:
             course = self._courses[cycle_id]
-            until = min(self._seen.as_of, course.last)
+            until = min(self.seen.as_of, course.last)
             spans[kpi_id, cycle_id] = Span(kpi_id, course.start, until)
         counting = self._reader.counting_readings(
-            self._organisation_id, spans.values(), self._seen.known
+            self._organisation_id, spans.values(), self.seen.known
         )
         self._readings |= {key: counting.get(span) for key, span in spans.items()}
 

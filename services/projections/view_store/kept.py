@@ -12,6 +12,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator
 from copy import copy
 from datetime import datetime
+from decimal import Decimal
 from operator import attrgetter
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -34,6 +35,11 @@ ROLL_UPS_CUT_MAX: Final = 5_000
 ALERTS_MAX: Final = 20_000
 """So many alerts are kept at most, while page after page of them is asked for: some 20 MiB."""
 
+BELOW_MAX: Final = 100_000
+"""Of so many objectives of closed cycles it is kept what lies below them: some 20 MiB."""
+
+Below = dict[str, tuple[Decimal | None, ...]]
+"""By objective the progress of those that are aligned to it."""
 T = TypeVar("T")
 
 
@@ -108,6 +114,7 @@ class Kept:
         self.roll_ups = KeptLists[RollUp](ROLL_UPS_MAX)
         self.roll_ups_cut = KeptLists[RollUp](ROLL_UPS_CUT_MAX)
         self.alerts = KeptLists[Alert](ALERTS_MAX)
+        self.below = KeptBelow()
         self._versions: OrderedDict[str, Versions] = OrderedDict()
         self._known_at: dict[str, datetime] = {}
         self._lock = threading.Lock()
@@ -178,6 +185,25 @@ class KeptLists(Generic[T]):
             while count > self._lines_max:
                 _, gone = self._kept.popitem(last=False)
                 count -= len(gone)
+
+
+class KeptBelow:
+    """What lies below objectives, seen from some moments; for several threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Below] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def at(self, moment: Hashable) -> Below:
+        """What is kept of a moment, to be added to; of those looked at longest ago nothing is."""
+        with self._lock:
+            found = self._kept.setdefault(moment, {})
+            self._kept.move_to_end(moment)
+            count = sum(map(len, self._kept.values()))
+            while count > BELOW_MAX:
+                _, gone = self._kept.popitem(last=False)
+                count -= len(gone)
+        return found
 
 
 def _place(version: Version) -> tuple[str, Key, int]:
