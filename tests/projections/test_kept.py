@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from goal_contracts import events
+from goal_contracts.policy import Policy
 from goal_contracts.queries import AsOf, Goals, UnitCard
 
 from services.projections.view_store import kept
 from services.projections.view_store.goals import Goal
-from services.projections.view_store.kept import Kept, Version
+from services.projections.view_store.kept import Kept, KeptBelow, Version
+from services.projections.view_store.reader import Reader
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
+from tests.projections.company import at, checked_in
 from tests.projections.log import Asker, fill, rows_of
+from tests.projections.test_cards import family
 
 AT = datetime(2025, 7, 1, tzinfo=UTC)
 
@@ -81,3 +87,49 @@ def test_a_question_sees_the_units_that_came_after_the_one_before(store: ViewSto
     names = {unit.unit_id: unit.name for unit in ask(AsOf(), Goals).units}
     assert names == {unit.unit_id: unit.name for unit in before.units} | {"sales": "Field"}
     assert ask(AsOf(as_of=f"@{last.position - 1}"), Goals).units == before.units
+
+
+def test_what_lies_below_a_closed_cycle_is_looked_up_once(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = family(Policy(roll_up="both"))
+    closed = events.CycleClosed("q3", Policy(roll_up="both"))
+    log.add(closed, known_at=at(10, 5))
+    log.add(events.CycleReopened("q3", reason="a late number"), known_at=at(10, 8))
+    log.add(checked_in("b", "98", at(7, 3), "kr-below"), known_at=at(10, 8))
+    log.add(closed, known_at=at(10, 9))
+    fill(store, log)
+    ask, looked_up, alignments = Asker(store), list[str](), Reader.alignments
+
+    def counted(self: Reader, organisation_id: str, parents: Any, structure: int) -> Any:
+        found = alignments(self, organisation_id, refs := list(parents), structure)
+        looked_up.extend(refs)
+        return found
+
+    def progress(as_of: str) -> Decimal | None:
+        answer = ask(AsOf(as_of=as_of), Goals)
+        assert answer == Asker(store)(AsOf(as_of=as_of), Goals)
+        looked_up.clear()
+        assert ask(AsOf(as_of=as_of), Goals) == answer
+        return next(each.progress for each in answer.objectives if each.objective_id == "uptime")
+
+    monkeypatch.setattr(Reader, "alignments", counted)
+    assert progress("2025-10-04") == Decimal("0.375")
+    assert "objective/uptime" in looked_up  # it runs
+    assert progress("2025-10-06") == Decimal("0.375")
+    assert looked_up == []
+    ask(AsOf(as_of="2025-10-07"), Goals)
+    assert looked_up == []
+    assert progress("2025-10-10") == Decimal("0.125")  # closed anew, it is another moment
+    assert looked_up == []
+
+
+def test_what_lies_below_is_forgotten_of_the_moment_looked_at_longest_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kept, "BELOW_MAX", 3)
+    memory = KeptBelow()
+    for moment in ("one", "other"):
+        memory.at(moment).update({"a": (), "b": (Decimal(1),)})
+    assert memory.at("other") == {"a": (), "b": (Decimal(1),)}
+    assert memory.at("one") == {}
