@@ -41,6 +41,7 @@ from services.ledger.store.streams import (
 )
 from services.ledger.timekeeper import keep_time
 from services.ledger.writer import IN_TURN_MAX, Writer
+from services.reading_apart import ReadingApart
 
 log = structlog.get_logger()
 
@@ -110,7 +111,8 @@ async def serving(
     await ensure_bucket(client, settings.lease, stream.replicas)
 
     standings = roles or Roles()
-    goal_log = GoalLog(client, stream.name)
+    apart = ReadingApart(settings.server_url, settings.nkey)
+    goal_log = GoalLog(client, stream.name, apart=apart)
     snapshots = SnapshotStore(client, stream.name, stream.replicas)
     failures: list[BaseException] = []
     metrics = Metrics()

@@ -32,7 +32,6 @@ from services.http.settings import HttpSettings
 from services.projections.metrics import Metrics, Status
 from services.projections.outbox import Outbox
 from services.projections.queries import Questions
-from services.projections.reading_apart import ReadingApart
 from services.projections.rebuilding import CannotRebuild, Rebuilt
 from services.projections.rebuilding import rebuild as make_anew
 from services.projections.succession import Views
@@ -41,6 +40,7 @@ from services.projections.view_store.generations import Generations, Superseded
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
 from services.projections.view_store.sent import Sent
 from services.projections.view_store.store import StoreUnavailable
+from services.reading_apart import ReadingApart
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0

@@ -9,7 +9,7 @@ rows are being stored, the next events become rows.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -26,18 +26,17 @@ from goal_contracts.client.stream import (
     Pace,
     StoredMessage,
     StreamUnavailable,
-    read_stream,
     stream_info,
 )
 from goal_contracts.codec import UndecodableEvent
 from nats.aio.client import Client
 
 from services.projections.metrics import Metrics, Poisoned
-from services.projections.reading_apart import ReadingApart
 from services.projections.view_store.store import NotNext, StoreUnavailable, ViewStore
 from services.projections.views.current import BrokenHistory, UnknownEvent
 from services.projections.views.projector import Projector
 from services.projections.views.rows import Rows
+from services.reading_apart import ReadingApart, read_far
 
 PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 5.0
@@ -46,8 +45,6 @@ CANCEL_AGAIN_S: Final = 0.5
 AHEAD_MAX: Final = 20_000
 """Events that may be projected and wait, beside those that are being stored: the more are stored at
 once, the fewer pages of the database are written again and again."""
-FAR_BEHIND: Final = 30_000
-"""Events, for which it pays to start a process that reads them."""
 SETTLED_EVERY: Final = 2_000
 """Events that are stored before the database puts them into their place."""
 
@@ -204,33 +201,20 @@ class Feed:
         for task in ended:
             task.result()
 
-    async def _messages(self, last: int) -> AsyncGenerator[Sequence[StoredMessage], None]:
-        """The log behind what is stored, batch after batch, and what is added to it."""
+    async def _project_all(self, workers: ThreadPoolExecutor, ahead: Ahead, last: int) -> None:
+        """Batch after batch becomes rows, so far ahead of what is stored and no further."""
         # The last event is read once more: it must still be the one the views were built from.
-        after = max(self.position - 1, 0)
-        if self._apart is not None and last - after > FAR_BEHIND:
-            log.info("reading_apart", after=after, until=last)
-            reading = self._apart.read(self._stream, after=after, until=last, pace=self._pace)
-            async with contextlib.aclosing(reading) as batches:
-                async for batch in batches:
-                    after = batch[-1].position
-                    yield batch
-            log.info("reading_apart_ended", after=after, until=last)
-        reading = read_stream(
+        reading = read_far(
             self._client,
             self._stream,
-            after=after,
+            self._apart,
+            after=max(self.position - 1, 0),
+            last=last,
             follow=True,
             pace=self._pace,
             on_trouble=self._note,
         )
         async with contextlib.aclosing(reading) as batches:
-            async for batch in batches:
-                yield batch
-
-    async def _project_all(self, workers: ThreadPoolExecutor, ahead: Ahead, last: int) -> None:
-        """Batch after batch becomes rows, so far ahead of what is stored and no further."""
-        async with contextlib.aclosing(self._messages(last)) as batches:
             async for batch in batches:
                 if self._projector.remembers_much:
                     await ahead.reaches(ahead.projected)

@@ -18,11 +18,11 @@ from nats.aio.client import Client
 
 from services.projections.feed import AnotherLog, Feed, end, finished
 from services.projections.metrics import Metrics, Poisoned
-from services.projections.reading_apart import ReadingApart
 from services.projections.view_store.comparing import Difference, differences
 from services.projections.view_store.generations import Generation, Generations
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
 from services.projections.view_store.store import ViewStore
+from services.reading_apart import ReadingApart
 
 ASK_AGAIN_S: Final = 1.0
 BEGINNINGS_MAX: Final = 3

@@ -21,12 +21,12 @@ from sqlalchemy import Connection
 
 from services.projections.feed import Feed, Poison, end, finished
 from services.projections.metrics import Metrics, Status
-from services.projections.reading_apart import ReadingApart
 from services.projections.rebuilding import CannotRebuild, moves, rebuild
 from services.projections.view_store import fold
 from services.projections.view_store.generations import Generation, Generations, Superseded
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
 from services.projections.view_store.store import StoreUnavailable, ViewStore
+from services.reading_apart import ReadingApart
 
 LOOK_EVERY_S: Final = 1.0
 GRACE_S: Final = 15.0

@@ -28,10 +28,10 @@ from nats.aio.client import Client
 from services.ledger.store import log
 from services.projections.app import collect_garbage_seldom
 from services.projections.feed import Feed
-from services.projections.reading_apart import ReadingApart
 from services.projections.view_store.engines import open_sqlite
 from services.projections.view_store.migrating import migrate
 from services.projections.view_store.store import ViewStore
+from services.reading_apart import ReadingApart
 from tests.benchmarks import clients, processes
 from tests.benchmarks.bench_loading import InItsOwnProcess
 from tests.benchmarks.company import ACTOR, ORGANISATION, Company, check_in

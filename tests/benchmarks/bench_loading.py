@@ -24,6 +24,7 @@ from services.ledger.standby import load_for_good
 from services.ledger.store import log
 from services.ledger.store.log import GoalLog
 from services.ledger.writer import Writer
+from services.reading_apart import ReadingApart
 from tests.benchmarks import processes
 from tests.benchmarks.company import ORGANISATION
 from tests.benchmarks.passes import Pace, Pass, in_turn, per_s, ratio
@@ -118,7 +119,8 @@ def load_all(url: str) -> tuple[int, float]:
 
     async def load() -> tuple[int, float]:
         async with await log.connect(url) as client:
-            writer = Writer(GoalLog(client, subjects.STREAM), new_event_ids)
+            goal_log = GoalLog(client, subjects.STREAM, apart=ReadingApart(url))
+            writer = Writer(goal_log, new_event_ids)
             started = perf_counter()
             await load_for_good(writer)  # as the service does
             return writer.position, perf_counter() - started

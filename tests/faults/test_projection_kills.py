@@ -35,7 +35,7 @@ START_S: Final = 60.0
 REBUILDING = f"""
 import asyncio, sys, nats
 from services.projections import feed
-from services.projections.reading_apart import ReadingApart
+from services.reading_apart import ReadingApart
 from services.projections.metrics import Metrics
 from services.projections.rebuilding import rebuild
 from services.projections.view_store.generations import Generations

@@ -6,22 +6,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from goal_contracts import codec, events
-from goal_contracts.client.stream import GapInLog, Pace, StoredMessage, read_stream
+from goal_contracts.client.stream import GapInLog, Pace, read_stream
 from nats.aio.client import Client
 
 from services.projections.feed import Feed
-from services.projections.reading_apart import ReadingApart
 from services.projections.view_store.store import ViewStore
 from services.projections.views.current import BrokenHistory
+from services.reading_apart import ReadingApart
 from tests.projections.log import Log, append, make_stream
 from tests.projections.test_feed import exported, log_of, plain
 from tests.waiting import eventually
+from tests.watched import Watched
 
 pytestmark = pytest.mark.anyio
 
@@ -30,36 +31,9 @@ MORE = 60
 START_S = 30.0
 
 
-class Watched(ReadingApart, frozen=True):
-    """Remembers its processes, each of which gets a signal when it has read so many batches."""
-
-    processes: list[subprocess.Popen[bytes]] = []  # noqa: RUF012 - msgspec gives each its own
-    signalled: signal.Signals | None = None
-    after_batches: int = 0
-
-    def start(self, stream: str, after: int, until: int, pace: Pace) -> subprocess.Popen[bytes]:
-        process = super().start(stream, after, until, pace)
-        self.processes.append(process)
-        if self.signalled is not None and self.after_batches == 0:
-            process.send_signal(self.signalled)
-        return process
-
-    async def read(
-        self, stream: str, *, after: int, until: int, pace: Pace
-    ) -> AsyncGenerator[Sequence[StoredMessage], None]:
-        reading = super().read(stream, after=after, until=until, pace=pace)
-        async with contextlib.aclosing(reading) as batches:
-            number = 0
-            async for batch in batches:
-                yield batch
-                number += 1
-                if self.signalled is not None and number == self.after_batches:
-                    self.processes[-1].send_signal(self.signalled)
-
-
 @pytest.fixture(autouse=True)
 def _far_behind_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.projections.feed.FAR_BEHIND", 10)
+    monkeypatch.setattr("services.reading_apart.FAR_BEHIND", 10)
 
 
 @pytest.fixture
@@ -197,7 +171,7 @@ async def test_when_it_dies_or_hangs_nothing_is_lost_and_nobody_is_told(
     signalled: signal.Signals,
     after_batches: int,
 ) -> None:
-    monkeypatch.setattr("services.projections.reading_apart.SILENCE_MAX_S", 2.0)
+    monkeypatch.setattr("services.reading_apart.SILENCE_MAX_S", 2.0)
     apart = Watched(nats_url, signalled=signalled, after_batches=after_batches)
     for recorded in log:
         await append(nats_client, recorded)
@@ -242,7 +216,7 @@ async def test_cancelled_at_any_moment_it_leaves_no_process(
 PARENT = """
 import asyncio, sys
 from goal_contracts.client.stream import Pace
-from services.projections.reading_apart import ReadingApart
+from services.reading_apart import ReadingApart
 
 url, stream, until = sys.argv[1:]
 process = ReadingApart(url).start(stream, 0, int(until), Pace())

@@ -47,6 +47,7 @@ from nats.nuid import NUID
 from services.ledger.store.inbox import listen
 from services.ledger.store.outbox import Outbox
 from services.ledger.store.streams import MESSAGE_BYTES_MAX
+from services.reading_apart import ReadingApart, read_far
 
 BATCH_EVENTS_MAX: Final = 1_000
 # The stream's limit counts the headers as well.
@@ -175,11 +176,14 @@ class GoalLog:
         *,
         pace: Pace = USUAL_PACE,
         ack_timeout_s: float = ACK_TIMEOUT_S,
+        apart: ReadingApart | None = None,
     ) -> None:
+        """What is far behind its end, the log is read `apart`."""
         self.client = client
         self.outbox = Outbox(client)
         self.stream = stream
         self._pace = pace
+        self._apart = apart
         self._ack_timeout_s = ack_timeout_s
         self._acks: _Acks | None = None
 
@@ -262,7 +266,7 @@ class GoalLog:
         """0 while the log is empty; from the stream's leader."""
         return (await stream_info(self.client, self.stream)).state.last_seq
 
-    def read(
+    async def read(
         self,
         after: int = 0,
         until: int | None = None,
@@ -271,15 +275,25 @@ class GoalLog:
         on_trouble: Callable[[Exception, float], None] | None = None,
     ) -> AsyncGenerator[Sequence[StoredMessage], None]:
         """The events after a position, in batches, as `read_stream` has them."""
-        return read_stream(
-            self.client,
-            self.stream,
-            after=after,
-            until=until,
-            follow=follow,
-            pace=self._pace,
-            on_trouble=on_trouble,
-        )
+        where = self.client, self.stream
+        if until is None:
+            last = 0 if self._apart is None else await self._last_if_known()
+            reading = read_far(
+                *where,
+                self._apart,
+                after=after,
+                last=last,
+                follow=follow,
+                pace=self._pace,
+                on_trouble=on_trouble,
+            )
+        else:
+            reading = read_stream(
+                *where, after=after, until=until, pace=self._pace, on_trouble=on_trouble
+            )
+        async with contextlib.aclosing(reading) as batches:
+            async for batch in batches:
+                yield batch
 
     async def get(self, positions: Sequence[int]) -> list[StoredMessage]:
         """The events at these positions, from the stream's leader; GapInLog if one is missing."""
@@ -288,6 +302,13 @@ class GoalLog:
             some = positions[start : start + GET_AT_ONCE_MAX]
             found += await asyncio.gather(*map(self._get_one, some))
         return found
+
+    async def _last_if_known(self) -> int:
+        """0 if nobody can say now: who reads the log waits for it."""
+        try:
+            return await self.last_position()
+        except (nats.errors.Error, JetStreamError):
+            return 0
 
     @property
     def _opened(self) -> "_Acks":

@@ -1,10 +1,11 @@
 """A long log is read by a process of its own, which hands on what it reads as it is.
 
-Reading takes as long as the projections' own work, and threads of one process take turns. Of all
-that can go wrong nothing is told: the process ends, whoever reads goes on himself from where it
-was, and meets the same. It ends with its parent, too, as what it was to be told with is closed.
+Reading takes as long as what a ledger or the projections do with it, and threads of one process
+take turns. Of all that can go wrong nothing is told: the process ends, whoever reads goes on
+himself from where it was, and meets the same. It ends with its parent, too, as what it was to be
+told with is closed.
 
-    python -m services.projections.reading_apart URL STREAM AFTER UNTIL BATCH_MAX [NKEY]
+    python -m services.reading_apart URL STREAM AFTER UNTIL BATCH_MAX [NKEY]
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final, cast
@@ -21,6 +22,7 @@ from typing import IO, Final, cast
 import msgspec
 import nats
 import nats.errors
+import structlog
 import uvloop
 from goal_contracts.client.stream import (
     BrokenLog,
@@ -30,13 +32,18 @@ from goal_contracts.client.stream import (
     StreamUnavailable,
     read_stream,
 )
+from nats.aio.client import Client
 
+FAR_BEHIND: Final = 30_000
+"""Events, for which it pays to start a process that reads them."""
 CONNECT_WAIT_S: Final = 5
 SILENCE_MAX_S: Final = 15.0
 """What says nothing for so long will not say anything."""
 LENGTH_BYTES: Final = 8
 ENDS: Final = (BrokenLog, JetStreamError, StreamUnavailable, nats.errors.Error, OSError)
 """What ends the process: the server, the log, or whom it reads for is not there or not in order."""
+
+log = structlog.get_logger()
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[StoredMessage])
@@ -84,6 +91,37 @@ class ReadingApart(msgspec.Struct, frozen=True):
         )
 
 
+async def read_far(
+    client: Client,
+    stream: str,
+    apart: ReadingApart | None,
+    *,
+    after: int,
+    last: int,
+    follow: bool,
+    pace: Pace,
+    on_trouble: Callable[[Exception, float], None] | None = None,
+) -> AsyncGenerator[Sequence[StoredMessage], None]:
+    """The messages behind a position as read_stream has them, which reads what is left to read.
+
+    If it is far to `last`, where the log is known to go, they are read `apart` up to there.
+    """
+    if apart is not None and last - after > FAR_BEHIND:
+        log.info("reading_apart", after=after, until=last)
+        reading = apart.read(stream, after=after, until=last, pace=pace)
+        async with contextlib.aclosing(reading) as batches:
+            async for batch in batches:
+                after = batch[-1].position
+                yield batch
+        log.info("reading_apart_ended", after=after, until=last)
+    reading = read_stream(
+        client, stream, after=after, follow=follow, pace=pace, on_trouble=on_trouble
+    )
+    async with contextlib.aclosing(reading) as batches:
+        async for batch in batches:
+            yield batch
+
+
 def _received(process: subprocess.Popen[bytes]) -> list[StoredMessage] | None:
     """The next batch; None when there is no more, or no more in full."""
     pipe = cast("IO[bytes]", process.stdout)
@@ -98,7 +136,7 @@ async def _read(
     out = sys.stdout.buffer
     client = await nats.connect(
         url,
-        name="projections, reading apart",
+        name="reading apart",
         allow_reconnect=False,
         max_reconnect_attempts=1,
         reconnect_time_wait=0,
