@@ -36,7 +36,7 @@ ALERTS_MAX: Final = 20_000
 """So many alerts are kept at most, while page after page of them is asked for: some 20 MiB."""
 
 BELOW_MAX: Final = 100_000
-"""Of so many objectives of closed cycles it is kept what lies below them: some 20 MiB."""
+"""Of so many objectives of closed cycles it is kept what lies below them: some 30 MiB."""
 
 Below = dict[str, tuple[Decimal | None, ...]]
 """By objective the progress of those that are aligned to it."""
