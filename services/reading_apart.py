@@ -10,6 +10,7 @@ told with is closed.
 
 import asyncio
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -162,6 +163,7 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Ends before `until` if the log cannot be read."""
     url, stream, after, until, batch_max, *nkey = sys.argv[1:]
+    gc.disable()  # what is read is handed on and gone, and in no circle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     pace = Pace(batch_max=int(batch_max), patience_s=0)
     with contextlib.suppress(*ENDS):
