@@ -9,12 +9,14 @@ import pytest
 from goal_contracts import codec, subjects
 from goal_contracts.client.flushing import flushed
 from goal_contracts.client.keys import inbox_prefix, public_key
+from goal_contracts.client.stream import Pace
 from goal_contracts.commands import OpenOrganisation
 from goal_contracts.subjects import IMPORTED_API
 from nats.aio.msg import Msg
 
 from services.ledger.handlers import clock, read_request
 from services.nats_users import keys
+from services.projections.reading_apart import ReadingApart
 from tests.nats_users.conftest import EVERYBODY, HEARD_WITHIN_S, Guest, Place, heard, last_position
 
 pytestmark = pytest.mark.anyio
@@ -288,3 +290,12 @@ async def test_a_command_reaches_the_ledger_with_its_actor_and_the_reply_the_cli
         message = codec.command_message(OpenOrganisation(name="Acme"), command_id="c-1")
         reply = await guest.client.request(subject, codec.encode(message), timeout=HEARD_WITHIN_S)
         assert reply.data == subject.encode()
+
+
+@pytest.mark.parametrize(("name", "read"), [("projections", [1, 2]), ("sync", [])])
+async def test_who_reads_a_log_apart_is_let_in_by_the_key_of_the_projections(
+    place: Place, name: str, read: list[int]
+) -> None:
+    apart = ReadingApart(place.server.url, place.seed(name))
+    reading = apart.read(subjects.STREAM, after=0, until=2, pace=Pace())
+    assert [message.position async for batch in reading for message in batch] == read
