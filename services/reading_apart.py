@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final, cast
@@ -37,6 +37,8 @@ from nats.aio.client import Client
 
 FAR_BEHIND: Final = 30_000
 """Events, for which it pays to start a process that reads them."""
+TURN_S: Final = 0.0005
+"""So long a thread computes at a time while others wait, when a long log is read in."""
 CONNECT_WAIT_S: Final = 5
 SILENCE_MAX_S: Final = 15.0
 """What says nothing for so long will not say anything."""
@@ -111,9 +113,10 @@ async def read_far(
         log.info("reading_apart", after=after, until=last)
         reading = apart.read(stream, after=after, until=last, pace=pace)
         async with contextlib.aclosing(reading) as batches:
-            async for batch in batches:
-                after = batch[-1].position
-                yield batch
+            with in_haste():
+                async for batch in batches:
+                    after = batch[-1].position
+                    yield batch
         log.info("reading_apart_ended", after=after, until=last)
     reading = read_stream(
         client, stream, after=after, follow=follow, pace=pace, on_trouble=on_trouble
@@ -121,6 +124,23 @@ async def read_far(
     async with contextlib.aclosing(reading) as batches:
         async for batch in batches:
             yield batch
+
+
+@contextlib.contextmanager
+def in_haste() -> Iterator[None]:
+    """While a long log is read in: short turns, and no look for garbage, of which it leaves none.
+
+    Storing takes a turn after each statement; where turns are long it waits longer than it works.
+    """
+    usual_turn_s, looks_for_garbage = sys.getswitchinterval(), gc.isenabled()
+    sys.setswitchinterval(TURN_S)
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looks_for_garbage:
+            gc.enable()
+        sys.setswitchinterval(usual_turn_s)
 
 
 def _received(process: subprocess.Popen[bytes]) -> list[StoredMessage] | None:

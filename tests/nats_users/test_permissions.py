@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from services.ledger.handlers import clock, read_request
 from services.nats_users import keys
-from services.projections.reading_apart import ReadingApart
+from services.reading_apart import ReadingApart
 from tests.nats_users.conftest import EVERYBODY, HEARD_WITHIN_S, Guest, Place, heard, last_position
 
 pytestmark = pytest.mark.anyio

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from nats.aio.client import Client
 from services.projections.feed import Feed
 from services.projections.view_store.store import ViewStore
 from services.projections.views.current import BrokenHistory
-from services.reading_apart import ReadingApart
+from services.reading_apart import TURN_S, ReadingApart, in_haste
 from tests.projections.log import Log, append, make_stream
 from tests.projections.test_feed import exported, log_of, plain
 from tests.waiting import eventually
@@ -97,8 +98,10 @@ async def test_what_is_read_apart_and_what_comes_live_is_in_the_views(
 ) -> None:
     for recorded in log[:-5]:
         await append(nats_client, recorded)
+    usual = haste()
     async with running(nats_client, stream, store, apart) as feed:
         assert await feed.reaches(len(log) - 5, START_S)
+        await eventually(lambda: haste() == usual)
         for recorded in log[-5:]:
             await append(nats_client, recorded)
         assert await feed.reaches(len(log), 5)
@@ -199,24 +202,40 @@ async def test_where_it_cannot_connect_or_begin_the_log_is_read_without_it(
         assert feed.health is None
 
 
+def haste() -> tuple[float, bool]:
+    return sys.getswitchinterval(), gc.isenabled()
+
+
+def test_haste_is_over_however_it_ends() -> None:
+    usual = haste()
+    with contextlib.suppress(ValueError), in_haste():
+        turn_s, looks_for_garbage = haste()
+        assert turn_s == pytest.approx(TURN_S)
+        assert not looks_for_garbage
+        raise ValueError
+    assert haste() == usual
+
+
 async def test_cancelled_at_any_moment_it_leaves_no_process(
     nats_client: Client, stream: str, log: Log, store: ViewStore, apart: Watched
 ) -> None:
     for recorded in log:
         await append(nats_client, recorded)
+    usual = haste()
     for turns in (1, 5, 20):
         async with running(nats_client, stream, store, apart):
             await eventually(lambda: bool(apart.processes))
             for _ in range(turns):
                 await asyncio.sleep(0)
         assert all(process.returncode is not None for process in apart.processes)
+        assert haste() == usual
     assert store.position() < len(log)
 
 
 PARENT = """
 import asyncio, sys
 from goal_contracts.client.stream import Pace
-from services.reading_apart import ReadingApart
+from services.reading_apart import TURN_S, ReadingApart, in_haste
 
 url, stream, until = sys.argv[1:]
 process = ReadingApart(url).start(stream, 0, int(until), Pace())
