@@ -4,6 +4,8 @@
 PYTHON ?= python3
 UV ?= uv
 PROPERTY_EXAMPLES ?= 1500
+# ARGS="-n 0" is one after the other. (`--dist loadfile` would leave out tests of one name but one.)
+AT_ONCE := --numprocesses auto --maxprocesses 4 --dist worksteal
 BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv-bench/.ready
@@ -19,7 +21,7 @@ up: $(READY)
 	@exec $(BIN)/goal-ledger up $(ARGS)
 
 test: $(READY)
-	@exec $(BIN)/python -m pytest -m "not faults_long" $(ARGS)
+	@exec $(BIN)/python -m pytest -m "not faults_long" $(AT_ONCE) $(ARGS)
 
 test-faults: $(READY)
 	@exec $(BIN)/python -m pytest -m faults_long $(ARGS)

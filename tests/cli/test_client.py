@@ -191,3 +191,23 @@ async def test_what_could_not_be_sent_is_not_sent_later(own_nats_server: NatsSer
         await client.send(ORGANISATION, "ana", other)
         assert arrived == ["c-2"]
         await responder.close()
+
+
+async def test_who_was_told_that_he_is_not_let_in_hears_so_though_he_is_hung_up_on_later() -> None:
+    told: list[bool] = []
+
+    async def refuse_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not told:
+            writer.write(b'INFO {"max_payload":1048576,"headers":true}\r\n')
+            await reader.readuntil(b"PING\r\n")
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+            await writer.drain()
+        told.append(True)
+        writer.close()
+
+    server = await asyncio.start_server(refuse_once, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable, match="--nkey FILE"):
+            await Client.connect(f"nats://127.0.0.1:{port}", connect_wait_s=1.5)
+    assert len(told) > 1

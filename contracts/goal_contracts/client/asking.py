@@ -87,7 +87,9 @@ class Client:
         why: list[Exception] = []
 
         async def note(error: Exception) -> None:
-            why[:] = [error]
+            # A server that lets nobody in says so once and may only hang up the next time.
+            if not any(map(_lets_nobody_in, why)):
+                why[:] = [error]
             await client._heed(error)
 
         try:
@@ -105,7 +107,7 @@ class Client:
         except (TimeoutError, OSError, ValueError, nats.errors.Error) as error:
             await client.close()
             told = why[-1] if why else error
-            if "authorization violation" in str(told).lower():
+            if _lets_nobody_in(told):
                 raise NotLetIn(
                     f"the server at {url} does not let us in: name the file with your seed"
                 ) from error
@@ -253,6 +255,10 @@ class _NoAnswer(Unreachable):
             return Unreachable(f"{self._what}, {outcome}; {self._mend} with the same id")
         outcome = f"command {command_id} reached no ledger"
         return Unreachable(f"{self._what}, {outcome}; {self._mend}")
+
+
+def _lets_nobody_in(error: Exception) -> bool:
+    return "authorization violation" in str(error).lower()
 
 
 def _words(error: Exception) -> str:
