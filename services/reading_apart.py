@@ -37,6 +37,7 @@ from nats.aio.client import Client
 
 FAR_BEHIND: Final = 30_000
 """Events, for which it pays to start a process that reads them."""
+USUAL_TURN_S: Final = sys.getswitchinterval()
 TURN_S: Final = 0.0005
 """So long a thread computes at a time while others wait, when a long log is read in."""
 CONNECT_WAIT_S: Final = 5
@@ -132,7 +133,7 @@ def in_haste() -> Iterator[None]:
 
     Storing takes a turn after each statement; where turns are long it waits longer than it works.
     """
-    usual_turn_s, looks_for_garbage = sys.getswitchinterval(), gc.isenabled()
+    looks_for_garbage = gc.isenabled()
     sys.setswitchinterval(TURN_S)
     gc.disable()
     try:
@@ -140,7 +141,7 @@ def in_haste() -> Iterator[None]:
     finally:
         if looks_for_garbage:
             gc.enable()
-        sys.setswitchinterval(usual_turn_s)
+        sys.setswitchinterval(USUAL_TURN_S)
 
 
 def _received(process: subprocess.Popen[bytes]) -> list[StoredMessage] | None:

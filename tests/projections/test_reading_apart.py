@@ -202,6 +202,16 @@ async def test_where_it_cannot_connect_or_begin_the_log_is_read_without_it(
         assert feed.health is None
 
 
+def test_two_in_haste_leave_the_usual_behind_whichever_ends_first() -> None:
+    usual = haste()
+    first, other = in_haste(), in_haste()
+    first.__enter__()
+    other.__enter__()
+    first.__exit__(None, None, None)
+    other.__exit__(None, None, None)
+    assert haste() == usual
+
+
 def haste() -> tuple[float, bool]:
     return sys.getswitchinterval(), gc.isenabled()
 
@@ -235,7 +245,7 @@ async def test_cancelled_at_any_moment_it_leaves_no_process(
 PARENT = """
 import asyncio, sys
 from goal_contracts.client.stream import Pace
-from services.reading_apart import TURN_S, ReadingApart, in_haste
+from services.reading_apart import ReadingApart
 
 url, stream, until = sys.argv[1:]
 process = ReadingApart(url).start(stream, 0, int(until), Pace())
