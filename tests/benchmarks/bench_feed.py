@@ -8,7 +8,6 @@ command's acceptance until a question that asks for its position `at_least` is a
 import asyncio
 import contextlib
 import itertools
-import logging
 import secrets
 import sys
 import tempfile
@@ -17,7 +16,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-import structlog
 import uvloop
 from goal_contracts import codec, subjects
 from goal_contracts.client.stream import read_stream
@@ -130,7 +128,6 @@ def feed_all(where: str) -> tuple[int, float]:
             assert is_there, feed.health
             return found
 
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     collect_garbage_seldom()
     Path(place).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place) as directory:

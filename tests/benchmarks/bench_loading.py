@@ -6,6 +6,7 @@ commands.
 """
 
 import contextlib
+import logging
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +14,7 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import Final
 
+import structlog
 import uvloop
 from goal_contracts import subjects
 from goal_contracts.client import Client, follow
@@ -93,9 +95,14 @@ class InItsOwnProcess:
 
     def measure(self, clients: int, pace: Pace) -> Pass:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(clients, mp_context=context) as reader:
+        with ProcessPoolExecutor(clients, mp_context=context, initializer=_quietly) as reader:
             events, took_s = reader.submit(self._read, self._url).result()
         return Pass(events / took_s)
+
+
+def _quietly() -> None:
+    """The figures are shown, not how they came about."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 def read_all(url: str) -> tuple[int, float]:
