@@ -250,8 +250,10 @@ class Feed:
 
     async def _settle_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
         """The database puts into its place what was stored, while more is."""
+        settled = self.position
         while True:
-            await ahead.reaches(self.position + SETTLED_EVERY)
+            await ahead.reaches(settled + SETTLED_EVERY)
+            settled = self.position
             await finished(self.store.settle, workers)
 
     def _project(self, batch: Sequence[StoredMessage], before: int) -> tuple[int, Exception | None]:

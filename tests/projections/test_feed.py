@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import cast
@@ -246,6 +247,34 @@ async def test_what_is_stored_is_settled_now_and_then(
         await eventually(lambda: len(settled.at) >= 2)
     assert settled.at[0] >= 10
     assert settled.at[1] >= 20
+
+
+async def test_what_is_stored_during_a_settling_is_settled_right_after_it(
+    nats_client: Client,
+    stream: str,
+    log: Log,
+    store: ViewStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.projections.feed.SETTLED_EVERY", 10)
+    go_on = threading.Event()
+
+    class Held(Settled):
+        def settle(self) -> None:
+            super().settle()
+            go_on.wait(20)
+
+    held = Held(store)
+    async with running(nats_client, stream, held) as feed:
+        for recorded in log[:10]:
+            await append(nats_client, recorded)
+        await eventually(lambda: held.at == [10])
+        for recorded in log[10:]:
+            await append(nats_client, recorded)
+        assert await feed.reaches(len(log), 5)
+        assert held.at == [10]
+        go_on.set()
+        await eventually(lambda: held.at == [10, len(log)])
 
 
 async def test_it_outlives_the_server(
