@@ -21,6 +21,7 @@ from services.projections.feed import AnotherLog, Feed
 from services.projections.view_store.store import StoreUnavailable, ViewStore
 from services.projections.views.current import BrokenHistory, UnknownEvent
 from services.projections.views.rows import Rows
+from services.reading_apart import ReadingApart
 from tests.projections.company import opened
 from tests.projections.log import Asker, Log, append, fill, make_stream, view_store
 from tests.waiting import eventually
@@ -55,8 +56,10 @@ def log_of(organisation_id: str, more: int = MORE) -> Log:
 
 
 @contextlib.asynccontextmanager
-async def running(client: Client, stream: str, store: ViewStore) -> AsyncIterator[Feed]:
-    feed = Feed(client, stream, store, SMALL)
+async def running(
+    client: Client, stream: str, store: ViewStore, apart: ReadingApart | None = None
+) -> AsyncIterator[Feed]:
+    feed = Feed(client, stream, store, SMALL, apart=apart)
     task = asyncio.create_task(feed.run())
     try:
         yield feed

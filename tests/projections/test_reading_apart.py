@@ -7,27 +7,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from goal_contracts import codec, events
-from goal_contracts.client.stream import GapInLog, Pace, read_stream
+from goal_contracts.client.stream import GapInLog, read_stream
 from nats.aio.client import Client
 
-from services.projections.feed import Feed
 from services.projections.view_store.store import ViewStore
 from services.projections.views.current import BrokenHistory
 from services.reading_apart import TURN_S, ReadingApart, in_haste
 from tests.projections.log import Log, append, make_stream
-from tests.projections.test_feed import exported, log_of, plain
+from tests.projections.test_feed import SMALL, exported, log_of, plain, running
 from tests.waiting import eventually
 from tests.watched import Watched
 
 pytestmark = pytest.mark.anyio
 
-SMALL = Pace(batch_max=3, heartbeat_s=0.2, retry_first_s=0.02)
 MORE = 60
 START_S = 30.0
 
@@ -53,20 +51,6 @@ def apart(nats_url: str) -> Iterator[Watched]:
     yield apart
     assert apart.processes
     assert all(process.returncode is not None for process in apart.processes)
-
-
-@contextlib.asynccontextmanager
-async def running(
-    client: Client, stream: str, store: ViewStore, apart: ReadingApart
-) -> AsyncIterator[Feed]:
-    feed = Feed(client, stream, store, SMALL, apart=apart)
-    task = asyncio.create_task(feed.run())
-    try:
-        yield feed
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_it_reads_what_anybody_reads(
