@@ -37,9 +37,9 @@ from nats.aio.client import Client
 
 FAR_BEHIND: Final = 30_000
 """Events, for which it pays to start a process that reads them."""
-USUAL_TURN_S: Final = sys.getswitchinterval()
 TURN_S: Final = 0.0005
-"""So long a thread computes at a time while others wait, when a long log is read in."""
+"""So long a thread computes at a time while others wait, when a long log is read in, and in the
+projections at all times."""
 CONNECT_WAIT_S: Final = 5
 SILENCE_MAX_S: Final = 15.0
 """What says nothing for so long will not say anything."""
@@ -132,16 +132,21 @@ def in_haste() -> Iterator[None]:
     """While a long log is read in: short turns, and no look for garbage, of which it leaves none.
 
     Storing takes a turn after each statement; where turns are long it waits longer than it works.
+    What is so already when it begins is left so.
     """
-    looks_for_garbage = gc.isenabled()
-    sys.setswitchinterval(TURN_S)
+    turn_s, looks_for_garbage = sys.getswitchinterval(), gc.isenabled()
+    takes_long_turns = turn_s > 2 * TURN_S
+    if takes_long_turns:
+        sys.setswitchinterval(TURN_S)
     gc.disable()
     try:
         yield
     finally:
         if looks_for_garbage:
+            gc.freeze()  # to look through all that came at once would hold everybody up
             gc.enable()
-        sys.setswitchinterval(USUAL_TURN_S)
+        if takes_long_turns:
+            sys.setswitchinterval(turn_s)
 
 
 def _received(process: subprocess.Popen[bytes]) -> list[StoredMessage] | None:

@@ -8,6 +8,7 @@ a position holds up no other.
 import asyncio
 import contextlib
 import gc
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ from services.projections.view_store.generations import Generations, Superseded
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
 from services.projections.view_store.sent import Sent
 from services.projections.view_store.store import StoreUnavailable
-from services.reading_apart import ReadingApart
+from services.reading_apart import TURN_S, ReadingApart
 
 QUEUE: Final = "projections"
 CATCH_UP_S: Final = 5.0
@@ -85,6 +86,7 @@ async def run(settings: Settings, on_ready: Callable[[], None] = lambda: None) -
     A log that cannot be read on does not end the service: what is known is still answered.
     """
     collect_garbage_seldom()
+    sys.setswitchinterval(TURN_S)  # who computes an answer for seconds lets the feed go on
     generations = await _opened(settings.database)
     broker = NatsBroker(
         settings.server_url,

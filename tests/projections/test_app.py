@@ -27,6 +27,7 @@ from goal_contracts.queries import (
 from nats.aio.client import Client
 
 from services.projections.view_store import schema
+from services.reading_apart import TURN_S
 from tests.projections.log import Log, append, make_stream
 from tests.projections.test_feed import log_of
 from tests.waiting import eventually
@@ -38,7 +39,8 @@ import asyncio, sys
 from services.projections.app import Settings, run
 url, database, stream = sys.argv[1:]
 settings = Settings(server_url=url, database=database, stream=stream)
-asyncio.run(run(settings, on_ready=lambda: print("READY", flush=True)))
+ready = lambda: print("READY, turns of", sys.getswitchinterval(), flush=True)
+asyncio.run(run(settings, on_ready=ready))
 """
 QUERY_SECONDS = 15
 
@@ -107,6 +109,13 @@ async def test_questions_are_answered_over_nats(
     assert [card.key_result_id for card in goals.key_results] == ["kr"]
     position = await ask(nats_client, organisation_id, Position())
     assert position == ViewPosition(position=reached, views=tuple(schema.VIEWS))
+
+
+async def test_threads_take_short_turns_so_that_a_long_answer_holds_up_no_event(
+    ready: Service,
+) -> None:
+    said = ready.log_file.read_text().partition("READY, turns of ")[2].split()[0]
+    assert float(said) == pytest.approx(TURN_S)
 
 
 async def test_who_just_wrote_waits_for_the_views(

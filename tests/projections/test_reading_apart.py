@@ -210,6 +210,16 @@ def test_haste_is_over_however_it_ends() -> None:
     assert haste() == usual
 
 
+def test_what_was_read_in_haste_is_never_looked_through_for_garbage() -> None:
+    """It may be hundreds of thousands of objects, and the whole process would wait meanwhile."""
+    with in_haste():
+        read_in = [[number] for number in range(100)]
+    looked_through = set(map(id, gc.get_objects()))
+    gc.unfreeze()
+    assert looked_through.isdisjoint(map(id, read_in))
+    assert set(map(id, gc.get_objects())).issuperset(map(id, read_in))
+
+
 async def test_cancelled_at_any_moment_it_leaves_no_process(
     nats_client: Client, stream: str, log: Log, store: ViewStore, apart: Watched
 ) -> None:
