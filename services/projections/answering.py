@@ -544,7 +544,13 @@ class Asked:
             change.goal_id.in_(kpi_ids),
             change.effective_at.between(span.start, span.last),
         )
-        return or_(own, event.position.in_(followed))
+        reading = schema.reading.c
+        told = select(reading.position).where(
+            reading.organisation_id == self._organisation_id,
+            reading.kpi_id.in_(kpi_ids),
+            reading.effective_at.between(span.start, span.last),
+        )
+        return or_(own, event.position.in_(followed.union(told)))
 
     def _report(self, query: CycleReport, limit: int) -> Report:
         zone, start = self._organisation().zone, 0

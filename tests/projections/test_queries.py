@@ -2,19 +2,23 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
-from goal_contracts import events
+from goal_contracts import codec, events
 from goal_contracts.measures import Maintain
 from goal_contracts.policy import Policy
 from goal_contracts.queries import (
     AsOf,
+    Blame,
     Changes,
     Events,
     ExportView,
     Goals,
     History,
+    Insights,
     KeyResultCard,
     Readings,
     ReadingSeries,
@@ -23,9 +27,11 @@ from goal_contracts.queries import (
 )
 
 from services.projections.cannot_answer import CannotAnswer
+from services.projections.view_store import schema
 from services.projections.view_store.store import ViewStore
+from services.projections.views.history import TELLING, told_by
 from tests.projections import company
-from tests.projections.company import at, checked_in, opened, reading
+from tests.projections.company import at, checked_in, life, opened, reading
 from tests.projections.log import NOW, Asker, Log, fill
 
 
@@ -572,6 +578,48 @@ def test_an_event_that_changed_no_field_is_in_the_history_too(store: ViewStore, 
     fill(store, log)
     last = ask(History(kind="organisation", id="acme"), Changes).changes[-1]
     assert (last.event, last.field) == ("PolicyChanged", "")
+
+
+def test_where_an_older_release_kept_all_changes_the_history_is_the_same(
+    store: ViewStore,
+) -> None:
+    """Its views are asked, too, while those of this release are being made."""
+    log = life()
+    for day in (20, 9, 9, 31, 15):
+        log.add(checked_in(f"c-{day}", "99", at(7, day), confidence=7), known_at=at(8, day))
+        log.add(reading(f"2025-07-{day:02}/2025-07-{day:02}", "98"), known_at=at(8, day))
+        log.add(events.CommentAdded("key_result/kr", comment_id=f"k-{day}", text="well done"))
+    fill(store, log)
+    moments = [{}, {"as_of": "2025-08-15"}, {"as_of": "2025-07-16", "known_at": "2025-08-20"}]
+    histories: list[Any] = [
+        asked(limit=limit, **moment)  # type: ignore[arg-type]  # only texts
+        for moment in moments
+        for limit in (1, 3, 500)
+        for asked in (
+            partial(History, kind="key_result", id="kr"),
+            partial(History, kind="key_result", id="kr", field="check_ins.c"),
+            partial(History, kind="kpi", id="kpi"),
+            partial(History, kind="cycle", id="q3", whole=True),
+            partial(Replay, cycle="q3"),
+            partial(Blame, kind="key_result", id="kr"),
+            partial(Insights),
+        )
+    ]
+
+    def answers() -> list[list[bytes]]:
+        ask = Asker(store)  # which remembers nothing
+        return [[codec.encode(page) for page in ask.pages(each)] for each in histories]
+
+    of_this_release = answers()
+    kept = [
+        told_by(each.position, codec.encode_event(each))
+        for each in log
+        if isinstance(each.event, TELLING)
+    ]
+    assert len(kept) == 12
+    with store.engine.begin() as connection:
+        connection.execute(schema.change.insert(), [each._asdict() for each in kept])
+    assert answers() == of_this_release
 
 
 def test_replay_of_a_range_is_the_stored_bytes_in_order(store: ViewStore, ask: Asker) -> None:

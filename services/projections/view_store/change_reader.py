@@ -2,10 +2,14 @@
 
 A change is seen from a moment as the goals are (see as_of): a check-in or a reading if it was known
 and effective, what a KPI measures if it was known, everything else if it had come to be.
+
+No change is kept of a check-in or a reading, but for their corrections: what such an event changed
+it tells by itself, where it lies among all events.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import starmap
 from typing import Any, Final, Protocol
 
 from sqlalchemy import (
@@ -13,11 +17,14 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    Table,
     Text,
     and_,
     bindparam,
+    case,
     literal,
     literal_column,
+    not_,
     or_,
     select,
 )
@@ -31,7 +38,7 @@ from services.projections.view_store.statements import (
     Row,
     Statement,
 )
-from services.projections.views.history import DEFINING, FACTS
+from services.projections.views.history import DEFINING, FACTS, told_by
 from services.projections.views.rows import ChangeRow, EventChanges
 
 LOOKED_THROUGH: Final = 500
@@ -39,7 +46,7 @@ LOOKED_THROUGH: Final = 500
 
 Place = tuple[int, int]
 """Position of the event, and number of the change in it."""
-Page = Callable[[int, int], Iterable[Row]]
+Page = Callable[[int, int], Sequence[EventChanges]]
 """The next events with what they changed, from a position on, so many at most."""
 
 
@@ -73,18 +80,24 @@ class ChangeReader:
     ) -> list[ChangeRow]:
         """What happened to a thing, or to one of its fields and what is below that."""
 
-        def page(first: int, at_most: int) -> Iterable[Row]:
-            return _OF_THING.rows(
-                self._connection,
-                organisation_id=organisation_id,
-                kind=kind,
-                goal_id=goal_id,
-                known=seen_from.known,
-                structure=seen_from.structure,
-                as_of=seen_from.as_of,
-                first=first,
-                limit=at_most,
+        def page(first: int, at_most: int) -> Sequence[EventChanges]:
+            bounds: dict[str, Any] = {
+                "organisation_id": organisation_id,
+                "goal_id": goal_id,
+                "known": seen_from.known,
+                "as_of": seen_from.as_of,
+                "first": first,
+                "limit": at_most,
+            }
+            kept = _OF_THING.rows(
+                self._connection, kind=kind, structure=seen_from.structure, **bounds
             )
+            found = {event.position: event for event in starmap(EventChanges, kept)}
+            if kind in _TELLING_OF:
+                for position, payload in _TELLING_OF[kind].rows(self._connection, **bounds):
+                    if position not in found:  # an older release kept all
+                        found[position] = told_by(position, payload)
+            return [found[position] for position in sorted(found)[:at_most]]
 
         return _told(page, field, after, limit)
 
@@ -101,19 +114,19 @@ class ChangeReader:
         """What some events changed, whatever they happened to."""
         event = schema.event.c
 
-        def page(first: int, at_most: int) -> Iterable[Row]:
+        def page(first: int, at_most: int) -> Sequence[EventChanges]:
             statement = (
-                _of_events()
+                _of_events(schema.event)
                 .where(
                     event.organisation_id == organisation_id,
                     event.position >= first,
                     which,
-                    is_seen(seen_from),
+                    or_(is_seen(seen_from), and_(_is_untold(), _is_seen_fact(seen_from))),
                 )
                 .order_by(event.position)
                 .limit(at_most)
             )
-            return map(tuple, self._connection.execute(statement))
+            return [_of_event(tuple(row)) for row in self._connection.execute(statement)]
 
         return _told(page, field, after, limit)
 
@@ -129,12 +142,12 @@ class ChangeReader:
             first=first,
             last=last,
         )
-        return _in_order(rows)
+        return _in_order(starmap(EventChanges, rows))
 
     def of_positions(self, organisation_id: str, positions: Iterable[int]) -> list[ChangeRow]:
         """What the events at some positions changed."""
         rows = _OF_POSITIONS.rows(self._connection, positions, organisation_id=organisation_id)
-        return _in_order(rows)
+        return _in_order(map(_of_event, rows))
 
     def positions(
         self,
@@ -204,12 +217,23 @@ def is_seen(seen_from: Seen) -> ColumnElement[bool]:
 
 def of_event_seen(seen_from: Seen) -> ColumnElement[bool]:
     """Whether an event is seen from a moment: what it is called, its changes know."""
-    return (
-        select(schema.change.c.position)
-        .where(*_of_same_event(schema.event), is_seen(seen_from))
-        .correlate(schema.event)
-        .exists()
+    kept = select(schema.change.c.position).where(*_of_same_event(schema.event))
+    kept = kept.correlate(schema.event)
+    return or_(
+        kept.where(is_seen(seen_from)).exists(),
+        and_(_is_seen_fact(seen_from), not_(kept.exists())),
     )
+
+
+def _is_seen_fact(seen_from: Seen) -> ColumnElement[bool]:
+    """The same of an event that tells by itself what it changed."""
+    event = schema.event.c
+    return and_(event.position <= seen_from.known, event.effective_at <= seen_from.as_of)
+
+
+def _is_untold() -> ColumnElement[bool]:
+    """Where events are joined with what is kept of them, whether nothing is."""
+    return schema.change.c.position.is_(None)
 
 
 def _is_seen(
@@ -232,7 +256,7 @@ def _told(page: Page, field: str | None, after: Place, limit: int) -> list[Chang
     found: list[ChangeRow] = []
     first, is_last = after[0], False
     while len(found) < limit and not is_last:
-        events = [EventChanges(*row) for row in page(first, at_once)]
+        events = page(first, at_once)
         found += [
             row
             for each in events
@@ -244,8 +268,8 @@ def _told(page: Page, field: str | None, after: Place, limit: int) -> list[Chang
     return found[:limit]
 
 
-def _in_order(events: Iterable[Row]) -> list[ChangeRow]:
-    rows = (row for event in events for row in EventChanges(*event).rows())
+def _in_order(events: Iterable[EventChanges]) -> list[ChangeRow]:
+    rows = (row for event in events for row in event.rows())
     return sorted(rows, key=lambda row: row.place)
 
 
@@ -269,12 +293,19 @@ def _of_same_event(table: FromClause) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _of_events() -> Select[*tuple[Any, ...]]:
+def _of_events(event: FromClause) -> Select[*tuple[Any, ...]]:
+    """What is kept of some events; of others the event itself: see `_of_event`."""
+    itself = case((_is_untold(), event.c.payload))
     return (
-        select(schema.change)
-        .select_from(schema.event)
-        .join(schema.change, and_(*_of_same_event(schema.event)))
+        select(schema.change, event.c.position, itself)
+        .select_from(event)
+        .outerjoin(schema.change, and_(*_of_same_event(event)))
     )
+
+
+def _of_event(row: Row) -> EventChanges:
+    *kept, position, payload = row
+    return EventChanges(*kept) if payload is None else told_by(position, payload)
 
 
 def _between(is_listed: IsListed, wanted: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
@@ -304,8 +335,35 @@ def _at(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
         .limit(literal_column(str(LISTED_MAX)))
         .subquery()
     )
+    return _of_events(event)
+
+
+def _telling_of(table: Table, thing: str) -> Select[*tuple[Any, ...]]:
+    """The events that told a fact of a thing, from a position on."""
+    column, event = table.c, schema.event.c
+    places = (
+        select(column.position)
+        .where(
+            column.organisation_id == bindparam("organisation_id"),
+            column[thing] == bindparam("goal_id"),
+            column.event == literal_column("'recorded'"),
+            column.position.between(bindparam("first"), bindparam("known")),
+            column.effective_at <= bindparam("as_of", type_=Instant),
+        )
+        .order_by(column.position)
+        .limit(bindparam("limit"))
+        .subquery()
+    )
     return (
-        select(schema.change).select_from(event).join(schema.change, and_(*_of_same_event(event)))
+        select(event.position, event.payload)
+        .select_from(places)
+        .join(
+            schema.event,
+            and_(
+                event.organisation_id == bindparam("organisation_id"),
+                event.position == places.c.position,
+            ),
+        )
     )
 
 
@@ -329,3 +387,8 @@ _VERSIONS_BY: Final = ListStatement(
 )
 """Where listed things became others, and by which events."""
 _OF_POSITIONS: Final = ListStatement(_at)
+_TELLING_OF: Final = {
+    "key_result": Statement(_telling_of(schema.check_in, "key_result_id")),
+    "kpi": Statement(_telling_of(schema.reading, "kpi_id")),
+}
+"""By kind, the check-ins or readings of a thing as they were told."""

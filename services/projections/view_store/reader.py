@@ -570,7 +570,10 @@ class Reader:
     def changed(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], after: int, last: int
     ) -> Iterator[ChangeRow]:
-        """What happened to some things of a kind after a position up to another."""
+        """What happened to some things of a kind after a position up to another.
+
+        Of check-ins and readings only what became of them later.
+        """
         column = schema.change.c
         for ids in _chunks(goal_ids):
             statement = select(schema.change).where(
@@ -607,21 +610,28 @@ class Reader:
         not_by: str,
     ) -> dict[str, datetime]:
         """When it was last known that somebody, but for one actor, did something with things."""
-        column = schema.change.c
+        change = schema.change.c
+        places = [(change, change.goal_id, [change.kind == kind])]
+        if kind == "key_result":
+            places.append((schema.check_in.c, schema.check_in.c.key_result_id, []))
+        elif kind == "kpi":
+            places.append((schema.reading.c, schema.reading.c.kpi_id, []))
         found: dict[str, datetime] = {}
         for ids in _chunks(goal_ids):
-            statement = (
-                select(column.goal_id, func.max(column.known_at))
-                .where(
-                    column.organisation_id == organisation_id,
-                    column.kind == kind,
-                    column.goal_id.in_(ids),
-                    column.position <= known,
-                    column.actor != not_by,
+            for column, goal_id, of_kind in places:
+                statement = (
+                    select(goal_id, func.max(column.known_at))
+                    .where(
+                        column.organisation_id == organisation_id,
+                        *of_kind,
+                        goal_id.in_(ids),
+                        column.position <= known,
+                        column.actor != not_by,
+                    )
+                    .group_by(goal_id)
                 )
-                .group_by(column.goal_id)
-            )
-            found |= {row[0]: row[1] for row in self._connection.execute(statement)}
+                for touched, at in self._connection.execute(statement):
+                    found[touched] = max(at, found.get(touched, at))
         return found
 
     def payloads(

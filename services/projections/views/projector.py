@@ -15,7 +15,7 @@ from goal_contracts.queries import KeyResultCard, ObjectiveCard
 
 from services.projections.views import current
 from services.projections.views.current import CycleState, KpiState, OrganisationState, State
-from services.projections.views.history import changes
+from services.projections.views.history import TELLING, changes
 from services.projections.views.indicators import check_in_row, reading_row
 from services.projections.views.rows import (
     AlignmentRow,
@@ -102,7 +102,8 @@ class Projector:
         cycle_id = self._cycle_id(after, recorded)
 
         check_in = self._add_fact(recorded)
-        self._rows.change.append(changes(recorded, before, after, check_in))
+        if not isinstance(recorded.event, TELLING):
+            self._rows.change.append(changes(recorded, before, after, check_in))
         self._add_event(recorded, cycle_id, payload)
         if after is before or after is None:
             return

@@ -146,7 +146,10 @@ class ChangeRow(NamedTuple):
 
 
 class EventChanges(NamedTuple):
-    """All that one event changed. `fields` is JSON: for each field its name, was and now."""
+    """All that one event changed. `fields` is JSON: for each field its name, was and now.
+
+    Of check-ins and readings, most of all events, no row is kept: they tell it (history.told_by).
+    """
 
     organisation_id: str
     kind: str
