@@ -32,6 +32,7 @@ REMEMBERED_MAX: Final = 100_000
 """Entries of each kind; beyond that the store is asked again."""
 
 StateKey = tuple[str, str, str]
+ToldKey = tuple[str, str, str, type]
 CheckInKey = tuple[str, str, str]
 ReadingKey = tuple[str, str, datetime, str, str]
 Key = TypeVar("Key", CheckInKey, ReadingKey, tuple[str])
@@ -65,6 +66,7 @@ class Projector:
         """Drop the memory, and the rows not taken: only the store counts."""
         self._rows = Rows()
         self._states: dict[StateKey, State | None] = {}
+        self._told_of: dict[ToldKey, str | None] = {}
         self._check_ins: dict[CheckInKey, CheckInRow | None] = {}
         self._readings: dict[ReadingKey, ReadingRow | None] = {}
         self._known_at_max: dict[tuple[str], datetime | None] = {}
@@ -87,23 +89,32 @@ class Projector:
 
     @property
     def _memories(self) -> tuple[dict[Any, Any], ...]:
-        return self._states, self._check_ins, self._readings, self._known_at_max
+        return (
+            self._states,
+            self._told_of,
+            self._check_ins,
+            self._readings,
+            self._known_at_max,
+        )
 
     def add(self, recorded: Recorded, payload: bytes) -> None:
         """One event; raises UnknownEvent or BrokenHistory, and then has added nothing."""
         organisation_id, kind, goal_id = recorded.organisation_id, recorded.kind, recorded.goal_id
+        if isinstance(recorded.event, TELLING):
+            cycle_id = self._cycle_told_of(recorded)
+            self._add_fact(recorded)
+            self._add_event(recorded, cycle_id, payload)
+            return
         # What comes to be has no past: to look for one would be most of the work.
         is_new = isinstance(recorded.event, current.CREATING)
         before = None if is_new else self._state(organisation_id, kind, goal_id)
         after = current.after(before, recorded)
         if kind != "organisation":
-            organisation = self._state(organisation_id, "organisation", organisation_id)
-            current.expect(OrganisationState, organisation, recorded)
+            self._require_organisation(recorded)
         cycle_id = self._cycle_id(after, recorded)
 
         check_in = self._add_fact(recorded)
-        if not isinstance(recorded.event, TELLING):
-            self._rows.change.append(changes(recorded, before, after, check_in))
+        self._rows.change.append(changes(recorded, before, after, check_in))
         self._add_event(recorded, cycle_id, payload)
         if after is before or after is None:
             return
@@ -139,21 +150,39 @@ class Projector:
             )
         self._states[organisation_id, kind, goal_id] = after
 
+    def _cycle_told_of(self, recorded: Recorded) -> str | None:
+        """Of what a check-in or a reading is about; what it is it stays, and where it belongs."""
+        thing = recorded.organisation_id, recorded.kind, recorded.goal_id
+        key = *thing, type(recorded.event)
+        try:
+            return self._told_of[key]
+        except KeyError:
+            state = current.after(self._state(*thing), recorded)
+            self._require_organisation(recorded)
+            self._told_of[key] = cycle_id = self._cycle_id(state, recorded)
+            return cycle_id
+
+    def _require_organisation(self, recorded: Recorded) -> None:
+        organisation_id = recorded.organisation_id
+        organisation = self._state(organisation_id, "organisation", organisation_id)
+        current.expect(OrganisationState, organisation, recorded)
+
     def _add_event(self, recorded: Recorded, cycle_id: str | None, payload: bytes) -> None:
         key = (recorded.organisation_id,)
         known_at_max = _recall(self._known_at_max, key, self._past.last_known_at_max)
         known_at_max = max(recorded.known_at, known_at_max or recorded.known_at)
         self._known_at_max[key] = known_at_max
+        # By place: every event has one, and by name it takes twice as long.
         self._rows.event.append(
             EventRow(
-                organisation_id=recorded.organisation_id,
-                position=recorded.position,
-                kind=recorded.kind,
-                goal_id=recorded.goal_id,
-                cycle_id=cycle_id,
-                effective_at=recorded.effective_at,
-                known_at_max=known_at_max,
-                payload=payload,
+                recorded.organisation_id,
+                recorded.position,
+                recorded.kind,
+                recorded.goal_id,
+                cycle_id,
+                recorded.effective_at,
+                known_at_max,
+                payload,
             )
         )
 
