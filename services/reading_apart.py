@@ -35,6 +35,8 @@ from goal_contracts.client.stream import (
 )
 from nats.aio.client import Client
 
+from services.deliveries import UnknownClient, take_straight
+
 FAR_BEHIND: Final = 30_000
 """Events, for which it pays to start a process that reads them."""
 TURN_S: Final = 0.0005
@@ -63,6 +65,8 @@ class ReadingApart(msgspec.Struct, frozen=True):
         self, stream: str, *, after: int, until: int, pace: Pace
     ) -> AsyncGenerator[Sequence[StoredMessage], None]:
         """The messages behind a position, in order, as far as it came; see read_stream.
+
+        They come without headers, which nobody asks for who reads much.
 
         Close it (`contextlib.aclosing`) if it is left before its end.
         """
@@ -170,6 +174,8 @@ async def _read(
         connect_timeout=CONNECT_WAIT_S,
         nkeys_seed=nkey,
     )
+    with contextlib.suppress(UnknownClient):  # then it takes longer
+        take_straight(client)
     reading = read_stream(client, stream, after=after, until=until, pace=pace)
     async with client, contextlib.aclosing(reading) as batches:
         async for batch in batches:

@@ -178,7 +178,7 @@ class GoalLog:
         ack_timeout_s: float = ACK_TIMEOUT_S,
         apart: ReadingApart | None = None,
     ) -> None:
-        """What is far behind its end, the log is read `apart`."""
+        """What is far behind its end, the log is read `apart`, and then without headers."""
         self.client = client
         self.outbox = Outbox(client)
         self.stream = stream

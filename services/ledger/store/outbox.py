@@ -5,7 +5,8 @@ task that does the sending. For a group of hundreds, its events and then its rep
 much work as deciding it. Here messages are put together, and leave at once where nothing else
 waits on the socket.
 
-This and `inbox` alone reach into nats-py, and look first whether they know what is there.
+This, `inbox` and `deliveries` alone reach into nats-py, and look first whether they know what is
+there.
 """
 
 import asyncio
