@@ -77,8 +77,9 @@ from services.projections.cursors import (
 )
 from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Side
 from services.projections.insights import Outlook
+from services.projections.kept_cards import CardsOfCycles, CardsOfKpis, Part, settled
 from services.projections.report import parts_of, told
-from services.projections.roll_ups import roll_ups_of, settled
+from services.projections.roll_ups import parents_of, roll_ups_of
 from services.projections.view_store import schema
 from services.projections.view_store.change_reader import is_part, of_event_seen
 from services.projections.view_store.goals import Goal, Key
@@ -215,27 +216,30 @@ class Asked:
             self._require(kind, goal_id, seen.known, seen.structure)
 
         comments = self._comments(query, seen, limit)
-        page: dict[str, list[Goal]] = {kind: [] for kind in KINDS}
-        cursor = None
+        picture, cursor = self._picture(seen), None
+        of_cycles = self._cards_of_cycles(picture, limit)
+        told: dict[str, tuple[Any, ...]] = dict.fromkeys(KINDS, ())
         for kind in KINDS[KINDS.index(first) :]:
-            goals = list(islice(self._goals(kind, filters, seen, after), limit + 1))
-            if len(goals) > limit:
-                page[kind] = goals[:limit]
-                cursor = cursor_of(seen, kind, *(goals[limit - 1].key if limit else after))
+            if kind in {"objective", "key_result"} and filters.keys() <= {"cycle"}:
+                cycles = self._goals("cycle", filters, seen, FIRST)
+                part = of_cycles.page(kind, cycles, after, limit)
+            elif kind == "kpi" and not filters:
+                part = CardsOfKpis(self._reader, self._organisation_id, picture).page(after, limit)
+            else:
+                part = _part(kind, self._goals(kind, filters, seen, after), picture, after, limit)
+            told[kind], after = part.cards, FIRST
+            if part.has_more:
+                cursor = cursor_of(seen, kind, *part.last)
                 break
-            page[kind], after = goals, FIRST
-            limit -= len(goals)
-
-        picture = self._picture(seen)
-        units = (goal.state for goal in page["unit"])
+            limit -= part.length
         return Goals(
             reflects=seen.reflects,
             organisation=None if filters else self._organisation_card(seen),
-            units=tuple(unit for unit in units if isinstance(unit, UnitCard)),
-            cycles=tuple(picture.cycles(page["cycle"])),
-            objectives=tuple(picture.objectives(page["objective"])),
-            key_results=tuple(picture.key_results(page["key_result"])),
-            kpis=tuple(picture.kpis(page["kpi"])),
+            units=told["unit"],
+            cycles=told["cycle"],
+            objectives=told["objective"],
+            key_results=told["key_result"],
+            kpis=told["kpi"],
             comments=comments,
             cursor=cursor,
         )
@@ -740,8 +744,9 @@ class Asked:
         key = None
         if only is None and isinstance(cycle.state, CycleState):
             organisation = self._organisation_seen(seen)
-            course = course_of(cycle.state, organisation.policy, organisation.zone)
-            key = settled(self._reader, self._organisation_id, cycle, course, units, seen)
+            key = settled(self._reader, self._organisation_id, organisation, cycle, seen)
+            if key is not None:
+                key = key, frozenset(parents_of(units).items())
         found = None if key is None else self._reader.kept.roll_ups.get(key)
         if found is None:
             filters = {**named, "cycle": cycle.goal_id}
@@ -795,6 +800,10 @@ class Asked:
         """As it was, or as it is now where it was not there yet."""
         return self._organisation_at(seen.structure) or self._organisation()
 
+    def _cards_of_cycles(self, picture: Picture, limit: int) -> CardsOfCycles:
+        organisation = self._organisation_seen(picture.seen)
+        return CardsOfCycles(self._reader, self._organisation_id, organisation, picture, limit)
+
     def _picture(self, seen: Vantage) -> Picture:
         organisation = self._organisation_seen(seen)
         return Picture(self._reader, self._organisation_id, organisation, seen)
@@ -810,6 +819,26 @@ class Asked:
         if key not in self._homes:
             self._homes[key] = self._reader.home_of(self._organisation_id, *key, structure)
         return self._homes[key]
+
+
+def _part(kind: str, goals: Iterable[Goal], picture: Picture, after: Key, at_most: int) -> Part:
+    """The cards of some things of a kind, of so many at most; they come behind a key."""
+    some = list(islice(goals, at_most + 1))
+    has_more = len(some) > at_most
+    some = some[:at_most]
+    cards: Iterable[Struct]
+    match kind:
+        case "unit":
+            cards = (goal.state for goal in some)
+        case "cycle":
+            cards = picture.cycles(some)
+        case "objective":
+            cards = picture.objectives(some)
+        case "key_result":
+            cards = picture.key_results(some)
+        case _:
+            cards = picture.kpis(some)
+    return Part(tuple(cards), len(some), some[-1].key if some else after, has_more)
 
 
 def _not_there(kind: str, goal_id: str, position: int) -> CannotAnswer:

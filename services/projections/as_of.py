@@ -265,23 +265,33 @@ class Picture:
         self._heard |= {key: found.get(key, ()) for key in missing}
         return self._heard
 
-    def kpis(self, goals: Iterable[Goal]) -> list[KpiCard]:
-        """KPIs with the definition in force, the reading that counted, and their health."""
+    def kpis(
+        self, goals: Iterable[Goal], missed: Mapping[str, Sequence[ReadingRow]] | None = None
+    ) -> list[KpiCard]:
+        """KPIs with the definition in force, the reading that counted, and their health.
+
+        `missed` is what was missed of them, where somebody has looked already.
+        """
         states = [goal.state for goal in goals if isinstance(goal.state, KpiState)]
-        bounds = self._organisation_id, [each.card.kpi_id for each in states]
-        at = self.seen.known, self.seen.as_of
-        missed = self._reader.missed_of(*bounds, *at)
+        kpi_ids = [each.card.kpi_id for each in states]
+        if missed is None:
+            missed = self.missed(kpi_ids)
         last = self._reader.counting_readings(
-            self._organisation_id, map(self._all_of, bounds[1]), self.seen.known
+            self._organisation_id, map(self._all_of, kpi_ids), self.seen.known
         )
         return [
             self._kpi(
-                each,
-                last.get(self._all_of(each.card.kpi_id)),
-                standing.still_missed(missed.get(each.card.kpi_id, ()))[-MISSED_MAX:],
+                each, last.get(self._all_of(each.card.kpi_id)), missed.get(each.card.kpi_id, ())
             )
             for each in states
         ]
+
+    def missed(self, kpi_ids: Sequence[str]) -> dict[str, Sequence[ReadingRow]]:
+        """The periods of some KPIs that were missed and have no reading since, the last of them."""
+        once = self._reader.missed_of(
+            self._organisation_id, kpi_ids, self.seen.known, self.seen.as_of
+        )
+        return {key: standing.still_missed(rows)[-MISSED_MAX:] for key, rows in once.items()}
 
     def kpi(
         self, state: KpiState, rows: Sequence[ReadingRow], stands: Sequence[ReadingRow]

@@ -20,6 +20,7 @@ import pytest
 from goal_contracts import codec
 from goal_contracts.codec import Recorded
 from goal_contracts.differences import applied
+from goal_contracts.events import CycleClosed
 from goal_contracts.fields import Kind
 from goal_contracts.queries import (
     AsOf,
@@ -52,6 +53,8 @@ SHARE: Final = {"sqlite": 2, "postgresql-15": 8, "postgresql-18": 8}
 """Of the examples, each database takes the one of so many."""
 MOMENTS: Final = 2
 """So many moments are asked about in each log."""
+CLOSED_MOMENTS: Final = 2
+"""And with each of them so many more, where a cycle was closed."""
 LIMITS: Final = (1, 3, 7, 100, 1_000, 1_000, 1_000)
 TAKEN: Counter[str] = Counter()
 """How much all of it came to."""
@@ -141,6 +144,24 @@ def as_of(asked: Asked) -> None:
             assert answer.comments == comments[len(comments) - len(answer.comments) :]
             answer = replace(answer, comments=())
         same(answer, expected)
+
+
+def closed_cycles(asked: Asked) -> None:
+    """Everything from moments around what happened since a cycle was first closed (see kept).
+
+    Asked of one service in any order, so that what is kept of one moment is there for another.
+    """
+    past = asked.past
+    closings = [each.position for each in past.log if isinstance(each.event, CycleClosed)]
+    if not closings:
+        return
+    since = [each for each in past.log if each.position >= closings[0]]
+    for _ in range(CLOSED_MOMENTS):
+        as_of, known_at = (lives.moment(since, past.organisation_id, asked.random) for _ in "ab")
+        moment = Moment(as_of, asked.random.choice([None, known_at]))
+        then = Then(past, past.seen(*moment, asked.then.seen.as_of))
+        TAKEN["moments after a closing"] += 1
+        same(whole(asked.ask(query_of(AsOf, moment))), then.goals({}))
 
 
 def history(asked: Asked) -> None:
@@ -321,6 +342,7 @@ def roll_ups(asked: Asked) -> None:
 
 VIEWS: Final[tuple[Callable[[Asked], None], ...]] = (
     as_of,
+    closed_cycles,
     history,
     blame,
     readings,

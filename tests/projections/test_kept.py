@@ -107,10 +107,11 @@ def test_what_lies_below_a_closed_cycle_is_looked_up_once(
         return found
 
     def progress(as_of: str) -> Decimal | None:
-        answer = ask(AsOf(as_of=as_of), Goals)
-        assert answer == Asker(store)(AsOf(as_of=as_of), Goals)
+        query = AsOf(as_of=as_of, unit="company")
+        answer = ask(query, Goals)
+        assert answer == Asker(store)(query, Goals)
         looked_up.clear()
-        assert ask(AsOf(as_of=as_of), Goals) == answer
+        assert ask(query, Goals) == answer
         return next(each.progress for each in answer.objectives if each.objective_id == "uptime")
 
     monkeypatch.setattr(Reader, "alignments", counted)
@@ -118,7 +119,7 @@ def test_what_lies_below_a_closed_cycle_is_looked_up_once(
     assert "objective/uptime" in looked_up  # it runs
     assert progress("2025-10-06") == Decimal("0.375")
     assert looked_up == []
-    ask(AsOf(as_of="2025-10-07"), Goals)
+    ask(AsOf(as_of="2025-10-07", unit="company"), Goals)
     assert looked_up == []
     assert progress("2025-10-10") == Decimal("0.125")  # closed anew, it is another moment
     assert looked_up == []

@@ -7,16 +7,28 @@ here looks into the database for them no more. They take half a KiB each.
 """
 
 import threading
+from array import array
 from bisect import bisect_right
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
 from copy import copy
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate
 from operator import attrgetter
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from goal_contracts.queries import Alert, RollUp
+from msgspec import Raw
 
 from services.projections.view_store.goals import Goal, Key
 
@@ -38,9 +50,20 @@ ALERTS_MAX: Final = 20_000
 BELOW_MAX: Final = 100_000
 """Of so many objectives of closed cycles it is kept what lies below them: some 30 MiB."""
 
+CARDS_BYTES_MAX: Final = 128 * 2**20
+"""Of the cards of closed cycles, as they are told."""
+CARDS_CUT_BYTES_MAX: Final = 16 * 2**20
+"""And of those of other cycles, for the pages to come of one answer."""
+CARD_BYTES: Final = 256
+"""What a card takes beside what is told of it: its place in the order."""
+KPI_CARDS_BYTES_MAX: Final = 32 * 2**20
+"""And of those of KPIs, without what they are found by, which takes half as much."""
+SETTLED_MAX: Final = 1_000
+"""Of so many cycles, each from one moment, it is kept what their cards depend on."""
+
 Below = dict[str, tuple[Decimal | None, ...]]
 """By objective the progress of those that are aligned to it."""
-T = TypeVar("T")
+S = TypeVar("S", bound=Sized)
 
 
 class Version(NamedTuple):
@@ -107,13 +130,65 @@ class Versions:
                     yield Version(kind, goal, position)
 
 
+class Run(NamedTuple):
+    """Cards that follow on one another, as JSON with commas between, and the place of the last."""
+
+    length: int
+    last: Key
+    told: Raw
+
+
+class Cards:
+    """Cards of a kind in order, as they are told; one piece of memory, whatever their number."""
+
+    def __init__(self, keys: Sequence[Key], told: Sequence[bytes]) -> None:
+        self._keys = keys
+        self._told = b",".join(told)
+        self._ends = array("q", accumulate(len(each) + 1 for each in told))
+        """For each where the one after it begins."""
+
+    def __len__(self) -> int:
+        """The bytes they take."""
+        return len(self._told) + CARD_BYTES * len(self._keys)
+
+    def after(self, key: Key, at_most: int) -> Run | None:
+        """Those behind a place in the order, if there are any."""
+        first = bisect_right(self._keys, key)
+        end = min(first + at_most, len(self._keys))
+        if end <= first:
+            return None
+        start = self._ends[first - 1] if first else 0
+        return Run(
+            end - first, self._keys[end - 1], Raw(self._told[start : self._ends[end - 1] - 1])
+        )
+
+    def has_after(self, key: Key) -> bool:
+        """Whether there are any."""
+        return bool(self._keys) and self._keys[-1] > key
+
+
+class CycleCards:
+    """All cards of a cycle's goals, by kind."""
+
+    def __init__(self, objectives: Cards, key_results: Cards) -> None:
+        self.by_kind = {"objective": objectives, "key_result": key_results}
+
+    def __len__(self) -> int:
+        """The bytes they take."""
+        return sum(map(len, self.by_kind.values()))
+
+
 class Kept:
     """Of one database of views; for several threads."""
 
     def __init__(self) -> None:
-        self.roll_ups = KeptLists[RollUp](ROLL_UPS_MAX)
-        self.roll_ups_cut = KeptLists[RollUp](ROLL_UPS_CUT_MAX)
-        self.alerts = KeptLists[Alert](ALERTS_MAX)
+        self.roll_ups = KeptResults[list[RollUp]](ROLL_UPS_MAX)
+        self.roll_ups_cut = KeptResults[list[RollUp]](ROLL_UPS_CUT_MAX)
+        self.alerts = KeptResults[list[Alert]](ALERTS_MAX)
+        self.cards = KeptResults[CycleCards](CARDS_BYTES_MAX)
+        self.cards_cut = KeptResults[CycleCards](CARDS_CUT_BYTES_MAX)
+        self.kpi_cards = KeptResults[bytes](KPI_CARDS_BYTES_MAX)
+        self.settled = KeptResults[list[Hashable]](SETTLED_MAX)
         self.below = KeptBelow()
         self._versions: OrderedDict[str, Versions] = OrderedDict()
         self._known_at: dict[str, datetime] = {}
@@ -161,30 +236,43 @@ class Kept:
         return at < known_at
 
 
-class KeptLists(Generic[T]):
-    """Lists that were worked out, each by all that it depends on; for several threads."""
+class KeptResults(Generic[S]):
+    """What was worked out, each by all that it depends on; for several threads."""
 
-    def __init__(self, lines_max: int) -> None:
-        self._lines_max = lines_max
-        self._kept: OrderedDict[Hashable, list[T]] = OrderedDict()
+    def __init__(self, size_max: int) -> None:
+        self._size_max = size_max
+        self._size = 0
+        self._kept: OrderedDict[Hashable, S] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> list[T] | None:
+    def get(self, key: Hashable) -> S | None:
         """What was kept, if it still is."""
+        return self.get_all([key]).get(key)
+
+    def get_all(self, keys: Iterable[Hashable]) -> dict[Hashable, S]:
+        """Of those what still is kept."""
+        found: dict[Hashable, S] = {}
         with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
-                self._kept.move_to_end(key)
+            for key in keys:
+                if key in self._kept:
+                    found[key] = self._kept[key]
+                    self._kept.move_to_end(key)
         return found
 
-    def put(self, key: Hashable, lines: list[T]) -> None:
+    def put(self, key: Hashable, result: S) -> None:
         """Keep it, for as long as there is room."""
+        self.put_all({key: result})
+
+    def put_all(self, results: Mapping[Hashable, S]) -> None:
+        """Keep them, for as long as there is room."""
         with self._lock:
-            self._kept[key] = lines
-            count = sum(map(len, self._kept.values()))
-            while count > self._lines_max:
+            for key, result in results.items():
+                before = self._kept.pop(key, None)
+                self._size += len(result) - (0 if before is None else len(before))
+                self._kept[key] = result
+            while self._size > self._size_max:
                 _, gone = self._kept.popitem(last=False)
-                count -= len(gone)
+                self._size -= len(gone)
 
 
 class KeptBelow:

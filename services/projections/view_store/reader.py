@@ -59,6 +59,8 @@ IDS_MAX: Final = 500
 """Ids in one statement."""
 AT_A_TIME: Final = 500
 """Rows in one statement, where nobody knows how many will be wanted."""
+FEW_UNITS: Final = 20
+"""All that so many units have ever carried is looked through sooner than all goals of a cycle."""
 FIRST: Final = ("", "", "")
 _key: Final = itemgetter(0, 1, 2)
 """Of a goal its place in the order."""
@@ -94,6 +96,19 @@ class Span(NamedTuple):
     kpi_id: str
     since: datetime
     until: datetime
+
+
+class KpiMark(NamedTuple):
+    """Positions that tell one state of a KPI from any other.
+
+    That of the version it stood in, and of its newest one, which is None where it is the same; and
+    of what was said last of the last period of which somebody said a value. None, nothing was.
+    """
+
+    kpi_id: str
+    version: int
+    newest: int | None
+    said: int | None
 
 
 class Replayed(NamedTuple):
@@ -157,6 +172,8 @@ class Reader:
         """By kind and structure, then by id; None, it was not there."""
         self._key_results: dict[tuple[int, str, str], list[Goal]] = {}
         """By structure, cycle and objective: told with it, and for themselves."""
+        self._of_cycles: dict[tuple[int, str], list[Goal]] = {}
+        """All objectives, by structure and cycle."""
         self._carried: dict[tuple[int, frozenset[str]], list[ObjectiveCard]] = {}
 
     def organisations(self) -> list[str]:
@@ -279,6 +296,47 @@ class Reader:
             more = len(rows) == AT_A_TIME
             after = rows[-1][:3] if rows else after
 
+    def goals_of_cycle(
+        self,
+        organisation_id: str,
+        kind: str,
+        structure: int,
+        cycle_id: str,
+        *,
+        after: Key = FIRST,
+        limit: int,
+    ) -> list[Goal]:
+        """Objectives or key results of a cycle as they stood, in order."""
+        rows = _GOALS_OF_CYCLE.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            kind=kind,
+            structure=structure,
+            cycle_id=cycle_id,
+            after_objective=after[1],
+            after_goal=after[2],
+            limit=limit,
+        )
+        return [self._remembered(kind, structure, row) for row in rows]
+
+    def objectives_of_cycle(
+        self, organisation_id: str, cycle_id: str, structure: int
+    ) -> list[Goal]:
+        """All of them as they stood, in order."""
+        key = structure, cycle_id
+        if key not in self._of_cycles:
+            self._of_cycles[key] = self.goals_of_cycle(
+                organisation_id, "objective", structure, cycle_id, limit=POSITION_MAX
+            )
+        return self._of_cycles[key]
+
+    def count_in_cycle(self, organisation_id: str, cycle_id: str) -> int:
+        """How many goals a cycle has, with those that come later."""
+        rows = _COUNT_IN_CYCLE.rows(
+            self._connection, organisation_id=organisation_id, cycle_id=cycle_id
+        )
+        return sum(row[0] for row in rows)
+
     def _remembered(self, kind: str, structure: int, row: Row) -> Goal:
         """A thing as it stood, which may be asked for by its id next."""
         goal = self._stood[kind, structure][row[2]] = _goal(kind, row)
@@ -345,10 +403,16 @@ class Reader:
         self, organisation_id: str, cycle_id: str, unit_ids: Collection[str], structure: int
     ) -> Counter[str]:
         """How many objectives some units have in a cycle, without those dropped or carried."""
+        if len(unit_ids) > FEW_UNITS:
+            goals = self.objectives_of_cycle(organisation_id, cycle_id, structure)
+            cards = [goal.state for goal in goals if isinstance(goal.state, ObjectiveCard)]
+        else:
+            cards = self._carried_by(organisation_id, unit_ids, structure)
         return Counter(
             card.unit_id
-            for card in self._carried_by(organisation_id, unit_ids, structure)
+            for card in cards
             if card.cycle_id == cycle_id and card.state in {"draft", "published"}
+            if card.unit_id in unit_ids
         )
 
     def _carried_by(
@@ -417,6 +481,28 @@ class Reader:
             yield from _kpis(some, None)
             more = len(some) == AT_A_TIME
             after = some[-1][0] if some else after
+
+    def kpi_marks(
+        self,
+        organisation_id: str,
+        known: int,
+        structure: int,
+        as_of: datetime,
+        *,
+        after: str,
+        limit: int,
+    ) -> list[KpiMark]:
+        """The same in short: what the states of KPIs and the readings that count differ by."""
+        rows = _KPI_MARKS.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            known=known,
+            structure=structure,
+            as_of=as_of,
+            after=after,
+            limit=limit,
+        )
+        return list(map(KpiMark._make, rows))
 
     def linked_kpis(self, organisation_id: str, cycle_id: str, known: int) -> list[str]:
         """The KPIs that key results of a cycle follow or have followed."""
@@ -506,6 +592,25 @@ class Reader:
         for of_span in found.values():
             of_span.sort(key=_in_order)
         return found
+
+    def last_said_of(
+        self,
+        organisation_id: str,
+        kpi_ids: Iterable[str],
+        since: datetime,
+        until: datetime,
+        known: int,
+    ) -> int:
+        """The position of what was said last of the periods of some KPIs in a span; 0, nothing."""
+        rows = _LAST_SAID_OF.rows(
+            self._connection,
+            kpi_ids,
+            organisation_id=organisation_id,
+            since=since,
+            until=until,
+            known=known,
+        )
+        return max((row[0] for row in rows if row[0] is not None), default=0)
 
     def there(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], position: int
@@ -787,9 +892,15 @@ def _stood(
 
 
 def _last_state(at_most: ColumnElement[int], *where: ColumnElement[bool]) -> ColumnElement[bytes]:
+    return _of_last_version(_LAST.state, at_most, *where)
+
+
+def _of_last_version(
+    column: ColumnElement[Any], at_most: ColumnElement[int], *where: ColumnElement[bool]
+) -> ColumnElement[Any]:
     # Asked for like this it is one look at the index.
     return (
-        select(_LAST.state)
+        select(column)
         .where(*where, _LAST.position <= at_most)
         .order_by(_LAST.position.desc())
         .limit(_ONE)
@@ -834,15 +945,67 @@ def _kpis_stood() -> Select[*tuple[Any, ...]]:
 
     The latter is NULL where both are looked for up to the same position, as mostly.
     """
+    return _of_kpis(schema.goal.c.goal_id, *_of_versions_of_kpis(_LAST.state))
+
+
+def _of_versions_of_kpis(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
     goal = schema.goal.c
     begun = case((goal.position > _STRUCTURE, goal.position), else_=_STRUCTURE)
     of_goal = _of_goal(_LAST)
-    newest = case((begun < _KNOWN, _last_state(_KNOWN, *of_goal)), else_=None)
-    return select(goal.goal_id, _last_state(begun, *of_goal), newest).where(
+    newest = case((begun < _KNOWN, _of_last_version(column, _KNOWN, *of_goal)), else_=None)
+    return _of_last_version(column, begun, *of_goal), newest
+
+
+def _of_kpis(*columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    goal = schema.goal.c
+    return select(*columns).where(
         goal.organisation_id == _ORGANISATION,
         goal.kind == "kpi",
         goal.position <= _KNOWN,
     )
+
+
+def _after_kpi(kpis: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    goal = schema.goal.c
+    return (
+        kpis.where(goal.cycle_id == "", goal.objective_id == "", goal.goal_id > bindparam("after"))
+        .order_by(goal.goal_id)
+        .limit(_LIMIT)
+    )
+
+
+def _kpi_marks() -> Select[*tuple[Any, ...]]:
+    row, other = schema.reading.alias().c, schema.reading.alias().c
+    of_kpi = [
+        (each.organisation_id == _ORGANISATION, each.kpi_id == schema.goal.c.goal_id)
+        for each in (row, other)
+    ]
+    last = (
+        select(other.effective_at)
+        .where(
+            *of_kpi[1],
+            other.position <= _KNOWN,
+            other.effective_at <= _AS_OF,
+            _is_said(other.event),
+        )
+        .order_by(other.effective_at.desc())
+        .limit(_ONE)
+        .correlate(schema.goal)
+        .scalar_subquery()
+    )
+    said = (
+        select(func.max(row.position))
+        .where(*of_kpi[0], row.position <= _KNOWN, row.effective_at == last)
+        .correlate(schema.goal)
+        .scalar_subquery()
+    )
+    versions = _of_versions_of_kpis(_LAST.position)
+    return _of_kpis(schema.goal.c.goal_id, *versions, said)
+
+
+def _is_said(event: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether somebody said a value."""
+    return event.in_([literal_column("'recorded'"), literal_column("'corrected'")])
 
 
 def _last_check_ins(listed: FromClause) -> Select[*tuple[Any, ...]]:
@@ -911,7 +1074,7 @@ def _last_said(listed: FromClause) -> Select[*tuple[Any, ...]]:
             other.position <= _KNOWN,
             other.effective_at >= listed.c.since,
             other.effective_at <= listed.c.until,
-            other.event.in_([literal_column("'recorded'"), literal_column("'corrected'")]),
+            _is_said(other.event),
         )
         .order_by(other.effective_at.desc())
         .limit(_ONE)
@@ -1037,6 +1200,23 @@ _GOALS: Final = Statement(
     .order_by(*_KEY)
     .limit(_LIMIT)
 )
+_GOALS_OF_CYCLE: Final = Statement(
+    _stood(_ORGANISATION, _KIND, _STRUCTURE)
+    .where(
+        schema.goal.c.cycle_id == bindparam("cycle_id"),
+        row_of(schema.goal.c.objective_id, schema.goal.c.goal_id)
+        > row_of(bindparam("after_objective"), bindparam("after_goal")),
+    )
+    .order_by(*_KEY)
+    .limit(_LIMIT)
+)
+_COUNT_IN_CYCLE: Final = Statement(
+    select(func.count()).where(
+        schema.goal.c.organisation_id == _ORGANISATION,
+        schema.goal.c.kind.in_([literal_column("'objective'"), literal_column("'key_result'")]),
+        schema.goal.c.cycle_id == bindparam("cycle_id"),
+    )
+)
 _GOALS_BY_ID: Final = ListStatement(
     lambda is_listed: _stood(_ORGANISATION, _KIND, _STRUCTURE).where(
         is_listed(schema.goal.c.goal_id)
@@ -1064,16 +1244,8 @@ _EVER_OF_UNITS: Final = TableStatement(
         .distinct()
     ),
 )
-_KPIS: Final = Statement(
-    _kpis_stood()
-    .where(
-        schema.goal.c.cycle_id == "",
-        schema.goal.c.objective_id == "",
-        schema.goal.c.goal_id > bindparam("after"),
-    )
-    .order_by(schema.goal.c.goal_id)
-    .limit(_LIMIT)
-)
+_KPIS: Final = Statement(_after_kpi(_kpis_stood()))
+_KPI_MARKS: Final = Statement(_after_kpi(_kpi_marks()))
 _KPIS_BY_ID: Final = ListStatement(
     lambda is_listed: _kpis_stood().where(is_listed(schema.goal.c.goal_id))
 )
@@ -1122,6 +1294,15 @@ _SERIES: Final = ListStatement(
 )
 _LAST_SAID: Final = TableStatement(
     {"kpi_id": Text, "since": BigInteger, "until": BigInteger}, _last_said
+)
+_LAST_SAID_OF: Final = ListStatement(
+    lambda is_listed: select(func.max(schema.reading.c.position)).where(
+        schema.reading.c.organisation_id == _ORGANISATION,
+        is_listed(schema.reading.c.kpi_id),
+        schema.reading.c.effective_at >= bindparam("since"),
+        schema.reading.c.effective_at <= bindparam("until"),
+        schema.reading.c.position <= _KNOWN,
+    )
 )
 _ONCE_MISSED: Final = ListStatement(_once_missed)
 _COMMENTS: Final = Statement(

@@ -1,0 +1,306 @@
+"""The cards of a cycle, kept as they are told: never longer than they are true."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from goal_contracts import events
+from goal_contracts.events import Event
+from goal_contracts.measures import Milestone
+from goal_contracts.policy import Policy
+from goal_contracts.queries import AsOf, Goals
+from msgspec.structs import replace
+
+from services.projections import kept_cards
+from services.projections.as_of import Picture
+from services.projections.view_store.goals import Key
+from services.projections.view_store.kept import Cards, KeptResults
+from services.projections.view_store.reader import FIRST
+from services.projections.view_store.store import ViewStore
+from tests.projections import company
+from tests.projections.company import at, checked_in
+from tests.projections.log import ORGANISATION, Asker, Log, fill, rows_of
+from tests.projections.test_cards import family
+from tests.projections.whole import whole
+
+JULY = "2025-07-01/2025-07-31"
+AUGUST = "2025-08-01/2025-08-31"
+POLICY = Policy(roll_up="both")
+
+
+def closed() -> Log:
+    """A quarter over, with objectives below its own, and a key result fed by a KPI."""
+    log = family(POLICY)
+    linked = replace(company.KR, key_result_id="linked", measure=company.LINKED)
+    for event in (
+        linked,
+        replace(company.KR, key_result_id="step", objective_id="below", measure=Milestone()),
+        replace(company.UPTIME, objective_id="next", cycle_id="q4"),
+        company.reading(JULY, "99"),
+        checked_in("d", "99", at(7, 3)),
+    ):
+        log.add(event)
+    log.add(events.CycleGradingStarted("q3"), known_at=at(10, 5))
+    log.add(events.ObjectiveGraded("uptime", outcome="partial", score=Decimal("0.5")))
+    log.add(events.CycleClosed("q3", policy=POLICY))
+    return log
+
+
+def corrected_reading(value: str, period: str = JULY) -> Event:
+    said = company.reading(period, "99")
+    return events.KpiReadingCorrected(
+        "kpi",
+        period=period,
+        effective_at=said.effective_at,
+        value_was=said.value,
+        value=Decimal(value),
+        source="probe",
+        definition_version=1,
+        reason="late",
+    )
+
+
+def retracted_reading() -> Event:
+    said = company.reading(JULY, "99")
+    return events.KpiReadingRetracted(
+        "kpi", JULY, said.effective_at, said.value, "probe", reason="not ours"
+    )
+
+
+REOPENED = events.CycleReopened("q3", reason="one late number")
+CLOSED_ANEW = events.CycleClosed("q3", policy=POLICY)
+CHANGES: dict[str, list[Event]] = {
+    "reading corrected": [corrected_reading("100")],
+    "reading retracted": [retracted_reading()],
+    "reading of another month": [company.reading(AUGUST, "98.5")],
+    "reading after the cycle": [company.reading("2025-10-01/2025-10-31", "98.5")],
+    "check-in corrected": [
+        events.CheckInCorrected(
+            "kr", check_in_id="d", effective_at=at(7, 3), reason="typo", value=Decimal(100)
+        )
+    ],
+    "check-in retracted": [
+        events.CheckInRetracted("kr", check_in_id="d", effective_at=at(7, 3), reason="no")
+    ],
+    "check-in below corrected": [
+        events.CheckInCorrected(
+            "kr-below", check_in_id="a", effective_at=at(7, 2), reason="typo", value=Decimal(99)
+        )
+    ],
+    "reopened": [REOPENED],
+    "reopened and closed": [
+        REOPENED,
+        events.ObjectiveReworded("uptime", title_was="Never down", title="Always up"),
+        events.ObjectiveRealigned("through", aligned_to_was=("key_result/kr",)),
+        CLOSED_ANEW,
+    ],
+    "closed under another policy": [
+        REOPENED,
+        events.CycleClosed("q3", policy=replace(POLICY, roll_up="key_results")),
+    ],
+    "policy": [
+        events.PolicyChanged(
+            ORGANISATION, policy_was=POLICY, policy=replace(POLICY, roll_up="children")
+        )
+    ],
+    "retrospective": [events.RetrospectiveRecorded("q3", learned="to stop")],
+    "unit renamed": [events.UnitRenamed("sales", name_was="Sales", name="Field")],
+    "unit moved": [events.UnitMoved("sales", parent_id_was="company", parent_id="platform")],
+    "unit retired": [events.UnitRetired("platform")],
+    "definition": [
+        events.KpiRetargeted("kpi", version=2, effective_on=at(8, 1).date(), target=Decimal(99))
+    ],
+    "reading missed": [
+        events.KpiReadingMissed(
+            "kpi", AUGUST, company.reading(AUGUST, "99").effective_at, source="probe"
+        )
+    ],
+    "reading missed and come": [
+        events.KpiReadingMissed(
+            "kpi", AUGUST, company.reading(AUGUST, "99").effective_at, source="probe"
+        ),
+        company.reading(AUGUST, "98.5"),
+    ],
+    "kpi reassigned": [
+        events.KpiReassigned(
+            "kpi", owner_was="ada", owner="eve", unit_id_was="platform", unit_id="company"
+        )
+    ],
+    "kpi retired": [events.KpiRetired("kpi")],
+    "kpi reviewed": [
+        events.KpiReviewOpened("kpi", review_id="r", owner="ada", due_on=at(11, 20).date())
+    ],
+    "another kpi": [replace(company.KPI, kpi_id="a")],
+    "next cycle": [
+        events.CycleActivated("q4", policy=POLICY),
+        events.ObjectivePublished("next"),
+        events.ObjectiveReworded("next", title_was="Never down", title="Always up"),
+    ],
+}
+UNCHANGED = {"reading after the cycle", "policy", "unit renamed", "unit moved", "unit retired"}
+UNCHANGED |= {"retrospective", "definition", "next cycle", "kpi reassigned", "kpi retired"}
+UNCHANGED |= {"kpi reviewed", "another kpi", "reading missed"}
+"""After these the goals of the closed cycle are as before."""
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The cycle of each objective whose card was made, together with its key results'."""
+    cycles, make = list[str](), Picture.objectives_with_key_results
+
+    def counted(self: Picture, goals: Any) -> Any:
+        cycles.extend(goal.cycle_id for goal in goals)
+        return make(self, goals)
+
+    monkeypatch.setattr(Picture, "objectives_with_key_results", counted)
+    return cycles
+
+
+def everything(as_of: str | None = None, known_at: str | None = None, **more: Any) -> AsOf:
+    return AsOf(as_of=as_of, known_at=known_at, limit=more.pop("limit", 1_000), **more)
+
+
+def of_q3(answer: Goals) -> list[Any]:
+    """The cards of its goals."""
+    return [
+        *(each for each in answer.objectives if each.cycle_id == "q3"),
+        *(each for each in answer.key_results if each.objective_id != "next"),
+    ]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_after_a_cycle_was_closed_is_seen_from_then_on(
+    store: ViewStore, change: str
+) -> None:
+    log = closed()
+    fill(store, log)
+    ask, now = Asker(store), at(11, 30)
+    before = ask(everything(), Goals, at(10, 7))
+    closing = len(log)
+    for event in CHANGES[change]:
+        last = log.add(event, known_at=at(11, 15))
+        store.write(rows_of([last], store), last.position, last.position)
+    after = ask.raw(everything(), now)
+    assert after == Asker(store).raw(everything(), now)
+    changed = ask(everything(), Goals, now)
+    assert (of_q3(before) == of_q3(changed)) == (change in UNCHANGED)
+    for as_of in (
+        f"@{closing - 1}",
+        f"@{closing}",
+        "2025-10-04",
+        "2025-10-06",
+        "2025-11-16",
+        "2025-11-25",
+    ):
+        for known_at in (None, f"@{closing}", f"@{closing + 1}", f"@{len(log)}"):
+            query = everything(as_of, known_at)
+            assert ask.raw(query, now) == Asker(store).raw(query, now)
+            first = everything(as_of, known_at, limit=2)
+            anew = [ask.pages(first, now), Asker(store).pages(first, now)]
+            assert anew[0] == anew[1]
+            assert whole(anew[0]) == ask(query, Goals, now)
+
+
+def test_the_cards_of_a_closed_cycle_are_made_once(store: ViewStore, made: list[str]) -> None:
+    log = closed()
+    log.add(events.UnitRenamed("sales", name_was="Sales", name="Field"), known_at=at(11, 1))
+    fill(store, log)
+    ask = Asker(store)
+    first = ask(everything(f"@{len(log) - 1}"), Goals)
+    assert {cycle for cycle in made if cycle == "q3"}
+    made.clear()
+    then = ask(everything(f"@{len(log)}"), Goals)
+    assert made == ["q4"]
+    assert of_q3(then) == of_q3(first)
+    made.clear()
+    assert of_q3(ask(everything("2025-12-01", cycle="q3"), Goals)) == of_q3(first)
+    assert made == []
+    # Before the closing it is another cycle.
+    ask(everything(f"@{len(log) - 2}"), Goals)
+    assert "q3" in made
+
+
+def test_the_cards_of_a_running_cycle_are_kept_for_the_pages_to_come(
+    store: ViewStore, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_cards, "ALL_FROM", 2)
+    fill(store, family(POLICY))
+    ask = Asker(store)
+    pages = ask.pages(everything("2025-08-01", limit=2))
+    assert len(pages) > 4
+    assert len(made) == len(set(whole(pages).objectives))
+    made.clear()
+    ask.pages(everything("2025-08-02", limit=2))
+    assert len(made) == len(set(whole(pages).objectives))
+
+
+def test_the_card_of_a_kpi_is_made_once_for_each_reading(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = closed()
+    log.add(replace(company.KPI, kpi_id="other"))
+    fill(store, log)
+    made, make = list[str](), Picture.kpis
+
+    def counted(self: Picture, goals: Any, missed: Any = None) -> Any:
+        made.extend(goal.goal_id for goal in goals)
+        return make(self, goals, missed)
+
+    monkeypatch.setattr(Picture, "kpis", counted)
+    ask = Asker(store)
+    first = ask(everything("2025-10-07"), Goals).kpis
+    assert made == ["kpi", "other"]
+    assert ask(everything("2025-11-07"), Goals).kpis == first
+    assert made == ["kpi", "other"]
+    assert ask(everything("2025-08-07"), Goals).kpis == first[:1]
+    assert made == ["kpi", "other"]
+    assert ask(everything("2025-07-01T20:00:00Z"), Goals).kpis[0].reading is None
+    assert made == ["kpi", "other", "kpi"]
+
+
+@pytest.mark.parametrize(("name", "most"), [("ALL_FROM", 1_001), ("ALL_MAX", 0)])
+def test_few_goals_and_those_of_a_huge_cycle_are_made_page_by_page(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    fill(store, closed())
+    ask = Asker(store)
+    expected = ask.raw(everything())
+    monkeypatch.setattr(kept_cards, name, most)
+    asked = list[str]()
+    monkeypatch.setattr(kept_cards.CardsOfCycles, "_all_of", lambda *_: asked.append("all"))
+    other = Asker(store)
+    assert other.raw(everything()) == expected
+    assert whole(other.pages(everything(limit=1))) == ask(everything(), Goals)
+    assert asked == []
+
+
+def test_cards_are_told_from_any_place_in_their_order() -> None:
+    keys = [("q", "", name) for name in "bdf"]
+    cards = Cards(keys, [b'{"b":1}', b'{"d":22}', b'{"f":333}'])
+
+    def told(key: Key, at_most: int) -> list[Any] | None:
+        run = cards.after(key, at_most)
+        return None if run is None else [run.length, run.last, bytes(run.told)]
+
+    assert told(FIRST, 2) == [2, ("q", "", "d"), b'{"b":1},{"d":22}']
+    assert cards.has_after(("q", "", "d"))
+    assert told(("q", "", "c"), 9) == [2, ("q", "", "f"), b'{"d":22},{"f":333}']
+    assert cards.after(("q", "", "f"), 9) is None
+    assert cards.after(FIRST, 0) is None
+    assert not cards.has_after(("q", "", "f"))
+    assert not Cards([], []).has_after(FIRST)
+
+
+def test_of_what_was_worked_out_what_was_looked_at_longest_ago_goes_first() -> None:
+    kept = KeptResults[list[int]](4)
+    kept.put("one", [1, 2])
+    kept.put("two", [3])
+    assert kept.get("one") == [1, 2]
+    kept.put("three", [4, 5])
+    assert kept.get("two") is None
+    assert kept.get("one") == [1, 2]
+    kept.put("one", [6])
+    kept.put("four", [7])
+    assert [kept.get(name) for name in ("one", "three", "four")] == [[6], [4, 5], [7]]
+    kept.put("more than there is room for", [0] * 5)
+    assert kept.get("one") is None
