@@ -22,7 +22,7 @@ from services.cli.as_of import goals_as_of
 from services.cli.client import Client
 from services.cli.export import stored_events
 from services.cli.history import all_changes, event_block
-from services.cli.importing import FRAME, ImportRefused
+from services.cli.importing import ImportRefused
 from services.cli.options import System
 from services.cli.settings import RunningServer
 from services.cli.up import (
@@ -71,7 +71,7 @@ async def _load(client: Client) -> None:
     history = sample.history()
     began = time.monotonic()
     try:
-        with printing.progress("Loading the sample company", len(history.facts) + FRAME) as more:
+        with printing.progress("Loading the sample company", history.size) as more:
             outcome = await importing.send(client, history, more)
     except ImportRefused as refused:
         printing.warn(
@@ -83,7 +83,7 @@ async def _load(client: Client) -> None:
         return
     import_run.tell_left(outcome.refused)
     took_s = time.monotonic() - began
-    printing.show(f"The sample company is loaded: {len(history.facts)} commands in {took_s:.1f} s.")
+    printing.show(f"The sample company is loaded: {history.size} commands in {took_s:.1f} s.")
 
 
 async def _recorded(client: Client, system: System) -> list[Recorded]:

@@ -50,7 +50,6 @@ def readings(system: System, manifest: Path, files: Path | None, actor: str) -> 
         files or manifest.parent / settings.root,
         organisation_id=system.organisation,
         importer=actor,
-        progress=printing.progress,
     )
     outcome = import_run.run(system, history)
     import_run.tell_left([*history.left, *outcome.refused])

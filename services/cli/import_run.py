@@ -10,16 +10,11 @@ from services.cli.options import System
 
 
 def run(system: System, history: History) -> Outcome:
-    """Sends all of it, with a bar on a terminal; Failed when the ledger does not take it.
-
-    The bar counts rows of the files where there are any, else commands.
-    """
+    """Sends all of it, with a bar on a terminal; Failed when the ledger does not take it."""
 
     async def send(client: Client) -> Outcome:
-        steps = history.steps
-        done = iter(steps)
-        with printing.progress(history.source, sum(steps)) as progressed:
-            return await importing.send(client, history, lambda _: progressed(next(done)))
+        with printing.progress(history.source, history.size) as progressed:
+            return await importing.send(client, history, progressed)
 
     try:
         return system.run(send)

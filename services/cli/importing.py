@@ -17,9 +17,10 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final, Protocol
 
 from goal_contracts.codec import CommandMessage, command_message
@@ -55,8 +56,6 @@ BULKS_UNDER_WAY_MAX: Final = 8
 """So many, and the ledger decides some while others are being written."""
 DEFINITIONS_UNDER_WAY_MAX: Final = 256
 """So many, and the ledger writes them in a few groups."""
-FRAME: Final = 3
-"""The commands around the facts: the opening, the start and the finish."""
 
 
 class Sender(Protocol):
@@ -76,7 +75,7 @@ class Fact(Struct, frozen=True):
     """One command of an import: by whom, known since when, and where it stands.
 
     A bulk command has a place for each of its items. `group` names what it belongs to, such as a
-    revision.
+    revision. `size` is how much of the import is done with its answer.
     """
 
     actor: str
@@ -85,12 +84,15 @@ class Fact(Struct, frozen=True):
     places: tuple[str, ...] = ()
     provenance: str | None = None
     group: str = ""
+    size: int = 1
 
 
 class History(Struct, frozen=True):
-    """All of an import, ready to be sent; `left` is what could not be mapped.
+    """All of an import, ready to be sent.
 
-    `rows` is how many its files have, where they are files of rows.
+    `facts` may be made only when they are asked for, and are the same each time; at least one.
+    `size` is how much they are together: commands, or rows of files. `left` is what could not be
+    mapped, in full once all facts were asked for.
     """
 
     organisation_id: str
@@ -99,26 +101,9 @@ class History(Struct, frozen=True):
     digest: str
     actor: str
     opening: OpenOrganisation
-    facts: Sequence[Fact]
+    facts: Iterable[Fact]
+    size: int
     left: Sequence[Left] = ()
-    rows: int | None = None
-
-    @property
-    def steps(self) -> Sequence[int]:
-        """How many rows are done with the answer to each command; without rows each command is one.
-
-        A row is done when the last of its readings is; what brings none is done at the start.
-        """
-        if self.rows is None:
-            return [1] * (len(self.facts) + FRAME)
-        last = {
-            place: number
-            for number, fact in enumerate(self.facts)
-            if isinstance(fact.command, RecordReadings | CorrectReadings)
-            for place in fact.places
-        }
-        done = Counter(last.values())
-        return [self.rows - len(last), 0, *(done[number] for number in range(len(self.facts))), 0]
 
 
 class Outcome(Struct):
@@ -156,21 +141,26 @@ def import_id_of(
 
 def messages(history: History, attempt: str) -> Iterator[tuple[Fact, CommandMessage]]:
     """Every command of an import in the order it has to be sent, for the attempt of that name."""
-    facts = history.facts
+    facts = iter(history.facts)
+    first = last = next(facts)
+    opening = Fact(history.actor, history.opening, first.known_at, size=0)
+    yield _message(history, opening, "open")
     start = StartHistoryImport(history.import_id, history.source, history.digest)
+    starting = Fact(history.actor, start, first.known_at, size=0)
+    yield _message(history, starting, f"start-{attempt}")
+    done = 0
+    for number, last in enumerate(chain([first], facts), 1):
+        done += last.size
+        yield _message(history, last, f"{number:07}")
     finish = FinishHistoryImport(history.import_id)
-    first, last = facts[0].known_at, facts[-1].known_at
-    yield _message(history, Fact(history.actor, history.opening, first), "open")
-    yield _message(history, Fact(history.actor, start, first), f"start-{attempt}")
-    for number, fact in enumerate(facts, 1):
-        yield _message(history, fact, f"{number:07}")
-    yield _message(history, Fact(history.actor, finish, last), "finish")
+    rest = history.size - done  # of rows that say nothing
+    yield _message(history, Fact(history.actor, finish, last.known_at, size=rest), "finish")
 
 
 async def send(
     sender: Sender, history: History, progressed: Callable[[int], None] = lambda _: None
 ) -> Outcome:
-    """Send an import in its order; `progressed` hears of each command that was answered.
+    """Send an import in its order; `progressed` hears how much more is done at each answer.
 
     What the ledger refuses is left out and told; a refused bulk command is sent again in halves, so
     that only the items are left out that cannot be taken. Raises ImportRefused when the ledger does
@@ -193,6 +183,7 @@ async def _answers(
                 yield await _first(under_way)
             sending = sender.send(history.organisation_id, fact.actor, message)
             under_way.append((fact, message, asyncio.create_task(sending)))
+            await asyncio.sleep(0)  # it is sent, and then the next one is made
         while under_way:
             yield await _first(under_way)
     finally:
@@ -258,7 +249,7 @@ async def _heed(
                 _count(outcome, type(fact.command).__name__, reply)
         if fact.group:
             outcome.positions[fact.group] = outcome.position
-        progressed(1)
+        progressed(fact.size)
     return outcome
 
 

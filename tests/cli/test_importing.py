@@ -52,7 +52,7 @@ def history(*commands: Command, places: Sequence[tuple[str, ...]] = ()) -> Histo
         Fact("ana", command, LAST, place) for command, place in zip(commands, places, strict=True)
     ]
     opening = OpenOrganisation(name="Shop", zone="Europe/Berlin")
-    return History("shop", "import-1", "orders.csv", "d1gest", "bo", opening, facts)
+    return History("shop", "import-1", "orders.csv", "d1gest", "bo", opening, facts, len(facts))
 
 
 ONE_BAD = history(
@@ -115,14 +115,12 @@ async def test_an_organisation_that_is_open_already_is_not_opened_again() -> Non
     ledger = InProcessLedger()
     await importing.send(ledger, history())
     other = history(reading(JANUARY, 5), places=[("orders.csv:2",)])
-    later = History(
-        other.organisation_id,
-        "import-2",
-        other.source,
-        "another",
-        other.actor,
-        OpenOrganisation(name="Another name"),
-        [Fact(fact.actor, fact.command, LAST, fact.places) for fact in other.facts],
+    later = replace(
+        other,
+        import_id="import-2",
+        digest="another",
+        opening=OpenOrganisation(name="Another name"),
+        facts=[Fact(fact.actor, fact.command, LAST, fact.places) for fact in other.facts],
     )
     outcome = await importing.send(ledger, later)
     assert outcome.refused == []
@@ -132,16 +130,7 @@ async def test_an_organisation_that_is_open_already_is_not_opened_again() -> Non
 async def test_history_that_is_older_than_the_ledger_is_refused_as_a_whole() -> None:
     ledger = InProcessLedger()
     await importing.send(ledger, history(reading(JANUARY, 5), places=[("orders.csv:2",)]))
-    older = history()
-    other = History(
-        older.organisation_id,
-        "import-2",
-        older.source,
-        "another",
-        older.actor,
-        older.opening,
-        older.facts,
-    )
+    other = replace(history(), import_id="import-2", digest="another")
     with pytest.raises(ImportRefused) as refused:
         await importing.send(ledger, other)
     assert refused.value.refused.reason is Reason.KNOWN_AT_OUT_OF_ORDER
@@ -162,7 +151,8 @@ async def test_a_busy_ledger_interrupts_an_import_and_loses_no_fact() -> None:
 async def test_progress_hears_of_every_answer() -> None:
     heard: list[int] = []
     await importing.send(InProcessLedger(), history(), heard.append)
-    assert sum(heard) == len(history().facts) + importing.FRAME
+    assert heard == [0, 0, 1, 1, 0]
+    assert sum(heard) == history().size
 
 
 def test_other_input_is_another_import() -> None:
@@ -212,7 +202,8 @@ class Slow(InProcessLedger):
         self.most[message.type] = max(self.most.get(message.type, 0), len(self.under_way))
         try:
             reply = self.answer(organisation_id, actor, message)
-            await anyio.lowlevel.checkpoint()
+            for _ in range(importing.DEFINITIONS_UNDER_WAY_MAX):
+                await anyio.lowlevel.checkpoint()
         finally:
             self.under_way.remove(message.type)
         return reply

@@ -144,7 +144,7 @@ async def _import_until_killed(
     system: System, history: History, heard: Heard, chance: random.Random
 ) -> None:
     """Send until so many commands more were answered; then kill all, and the importer with them."""
-    enough = len(heard.accepted) + chance.randrange(1, len(history.facts) // KILLS)
+    enough = len(heard.accepted) + chance.randrange(1, history.size // KILLS)
     sending = asyncio.create_task(_send(system, history, heard))
     await eventually(lambda: len(heard.accepted) >= enough or sending.done(), timeout_s=60)
     await asyncio.to_thread(system.kill)

@@ -22,13 +22,19 @@ class CsvFile(Struct, frozen=True):
 
     def rows(self) -> Iterator[tuple[int, Row | str]]:
         """Each row under the line it begins on, or why it cannot be read; blank lines are none."""
+        header = self.header
+        for line, cells in self.lines():
+            yield line, cells if isinstance(cells, str) else dict(zip(header, cells, strict=True))
+
+    def lines(self) -> Iterator[tuple[int, list[str] | str]]:
+        """The same with the cells in the order of the columns."""
         reader = csv.reader(io.StringIO(self.text, newline=""))
-        header, columns, line = self.header, len(self.header), 1
+        columns, line = len(self.header), 1
         while True:
             try:
                 for cells in reader:
                     if line > 1 and len(cells) == columns:
-                        yield line, dict(zip(header, cells, strict=True))
+                        yield line, cells
                     elif line > 1 and cells:
                         yield line, f"has {len(cells)} cells, and the file {columns} columns"
                     line = reader.line_num + 1

@@ -126,6 +126,7 @@ def history_of(
         actor=importer,
         opening=opening,
         facts=mapping.facts,
+        size=len(mapping.facts),
         left=mapping.left,
     )
     return MarkdownHistory(history, read)

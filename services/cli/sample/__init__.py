@@ -46,6 +46,7 @@ def history(organisation_id: str = ORGANISATION) -> History:
         actor=LOADED_BY,
         opening=opening,
         facts=facts,
+        size=len(facts),
     )
 
 
