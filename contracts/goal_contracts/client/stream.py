@@ -45,7 +45,7 @@ REPLY_COUNT: Final = 6
 REPLY_TIME_NS: Final = 7
 
 
-class StoredMessage(msgspec.Struct, frozen=True, gc=False):
+class StoredMessage(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One message as the stream holds it; its time is the integer the server stored."""
 
     position: int

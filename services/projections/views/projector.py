@@ -6,7 +6,7 @@ projected without a look at the store. The memory may be dropped at any moment b
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from goal_contracts import events
 from goal_contracts.codec import Recorded
@@ -16,7 +16,7 @@ from goal_contracts.queries import KeyResultCard, ObjectiveCard
 from services.projections.views import current
 from services.projections.views.current import CycleState, KpiState, OrganisationState, State
 from services.projections.views.history import TELLING, changes
-from services.projections.views.indicators import check_in_row, reading_row
+from services.projections.views.indicators import CheckInEvent, check_in_row, reading_row
 from services.projections.views.rows import (
     AlignmentRow,
     CheckInRow,
@@ -35,8 +35,8 @@ StateKey = tuple[str, str, str]
 ToldKey = tuple[str, str, str, type]
 CheckInKey = tuple[str, str, str]
 ReadingKey = tuple[str, str, datetime, str, str]
-Key = TypeVar("Key", CheckInKey, ReadingKey, tuple[str])
-Known = TypeVar("Known")
+Key = TypeVar("Key", CheckInKey, ReadingKey)
+Fact = TypeVar("Fact", CheckInRow, ReadingRow)
 
 
 class Past(Protocol):
@@ -55,6 +55,36 @@ class Past(Protocol):
     def last_known_at_max(self, organisation_id: str) -> datetime | None: ...
 
 
+class Said(Generic[Key, Fact]):
+    """What was last said of each check-in, or of each period of a KPI from one source.
+
+    By its key it is found only once somebody asks for any: few are ever corrected.
+    """
+
+    def __init__(self, key_of: Callable[[Fact], Key], ask: Callable[..., Fact | None]) -> None:
+        self._key_of: Callable[[Fact], Key] = key_of
+        self._ask: Callable[..., Fact | None] = ask
+        self._known: dict[Key, Fact | None] = {}
+        self._new: list[Fact] = []
+        self.add: Callable[[Fact], None] = self._new.append
+
+    def last(self, key: Key) -> Fact | None:
+        """What was added last under a key, else what is stored."""
+        self._known.update((self._key_of(fact), fact) for fact in self._new)
+        self._new.clear()
+        if key not in self._known:
+            self._known[key] = self._ask(*key)
+        return self._known[key]
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._new)
+
+    def clear(self) -> None:
+        """Ask for all of it again."""
+        self._known.clear()
+        self._new.clear()
+
+
 class Projector:
     """Collects the rows of a batch; what it remembers runs ahead of the store until they are in."""
 
@@ -67,9 +97,9 @@ class Projector:
         self._rows = Rows()
         self._states: dict[StateKey, State | None] = {}
         self._told_of: dict[ToldKey, str | None] = {}
-        self._check_ins: dict[CheckInKey, CheckInRow | None] = {}
-        self._readings: dict[ReadingKey, ReadingRow | None] = {}
-        self._known_at_max: dict[tuple[str], datetime | None] = {}
+        self._check_ins = Said(_check_in_key, self._past.last_check_in)
+        self._readings = Said(_reading_key, self._past.last_reading)
+        self._known_at_max: dict[str, datetime] = {}
 
     def take(self) -> Rows:
         """The rows since the last time; to be stored before anything else is added."""
@@ -88,7 +118,7 @@ class Projector:
                 memory.clear()
 
     @property
-    def _memories(self) -> tuple[dict[Any, Any], ...]:
+    def _memories(self) -> tuple[dict[Any, Any] | Said[Any, Any], ...]:
         return (
             self._states,
             self._told_of,
@@ -168,10 +198,12 @@ class Projector:
         current.expect(OrganisationState, organisation, recorded)
 
     def _add_event(self, recorded: Recorded, cycle_id: str | None, payload: bytes) -> None:
-        key = (recorded.organisation_id,)
-        known_at_max = _recall(self._known_at_max, key, self._past.last_known_at_max)
-        known_at_max = max(recorded.known_at, known_at_max or recorded.known_at)
-        self._known_at_max[key] = known_at_max
+        organisation_id, known_at = recorded.organisation_id, recorded.known_at
+        known_at_max = self._known_at_max.get(organisation_id)
+        if known_at_max is None:
+            known_at_max = self._past.last_known_at_max(organisation_id) or known_at
+        known_at_max = max(known_at_max, known_at)
+        self._known_at_max[organisation_id] = known_at_max
         # By place: every event has one, and by name it takes twice as long.
         self._rows.event.append(
             EventRow(
@@ -189,27 +221,29 @@ class Projector:
     def _add_fact(self, recorded: Recorded) -> CheckInRow | None:
         """The row of a check-in or a reading; what was last said of the same check-in."""
         organisation_id, event = recorded.organisation_id, recorded.event
-        match event:
-            case events.CheckedIn() | events.CheckInCorrected() | events.CheckInRetracted():
-                check_in_key = organisation_id, event.key_result_id, event.check_in_id
-                latest: CheckInRow | None = None
-                if not isinstance(event, events.CheckedIn):
-                    latest = _recall(self._check_ins, check_in_key, self._past.last_check_in)
-                check_in = check_in_row(recorded, event, latest)
-                self._check_ins[check_in_key] = check_in
-                self._rows.check_in.append(check_in)
-                return latest
+        latest: CheckInRow | None = None
+        last: ReadingRow | None = None
+        match event:  # the most frequent first
+            case events.CheckedIn() | events.KpiReadingRecorded() | events.KpiReadingMissed():
+                pass
+            case events.CheckInCorrected() | events.CheckInRetracted():
+                said = organisation_id, event.key_result_id, event.check_in_id
+                latest = self._check_ins.last(said)
             case events.KpiReadingCorrected() | events.KpiReadingRetracted():
-                key = _reading_key(organisation_id, event)
-                last = _recall(self._readings, key, self._past.last_reading)
-            case events.KpiReadingRecorded() | events.KpiReadingMissed():
-                key, last = _reading_key(organisation_id, event), None
+                last = self._readings.last(
+                    (organisation_id, event.kpi_id, event.effective_at, event.period, event.source)
+                )
             case _:
                 return None
-        reading = reading_row(recorded, event, last)
-        self._readings[key] = reading
-        self._rows.reading.append(reading)
-        return None
+        if isinstance(event, CheckInEvent):
+            check_in = check_in_row(recorded, event, latest)
+            self._check_ins.add(check_in)
+            self._rows.check_in.append(check_in)
+        else:
+            reading = reading_row(recorded, event, last)
+            self._readings.add(reading)
+            self._rows.reading.append(reading)
+        return latest
 
     def _state(self, organisation_id: str, kind: str, goal_id: str) -> State | None:
         key = organisation_id, kind, goal_id
@@ -230,24 +264,12 @@ class Projector:
                 return None
 
 
-def _recall(
-    memory: dict[Key, Known | None], key: Key, ask: Callable[..., Known | None]
-) -> Known | None:
-    try:
-        return memory[key]
-    except KeyError:
-        memory[key] = known = ask(*key)
-        return known
+def _check_in_key(row: CheckInRow) -> CheckInKey:
+    return row.organisation_id, row.key_result_id, row.check_in_id
 
 
-def _reading_key(
-    organisation_id: str,
-    event: events.KpiReadingRecorded
-    | events.KpiReadingCorrected
-    | events.KpiReadingRetracted
-    | events.KpiReadingMissed,
-) -> ReadingKey:
-    return organisation_id, event.kpi_id, event.effective_at, event.period, event.source
+def _reading_key(row: ReadingRow) -> ReadingKey:
+    return row.organisation_id, row.kpi_id, row.effective_at, row.period, row.source
 
 
 def _unit_id(state: State) -> str | None:
