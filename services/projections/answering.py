@@ -5,7 +5,6 @@ of an answer reflect the same one.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -77,7 +76,7 @@ from services.projections.cursors import (
 )
 from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Side
 from services.projections.insights import Outlook
-from services.projections.kept_cards import CardsOfCycles, CardsOfKpis, Part, settled
+from services.projections.kept_cards import ALL_FROM, CardsOfCycles, CardsOfKpis, Part, settled
 from services.projections.report import parts_of, told
 from services.projections.roll_ups import parents_of, roll_ups_of
 from services.projections.view_store import schema
@@ -342,14 +341,10 @@ class Asked:
         return self._below[key]
 
     def _tree_below(self, unit_id: str, seen: Vantage) -> frozenset[str]:
-        children: dict[str, list[str]] = defaultdict(list)
-        units = self._reader.goals(self._organisation_id, "unit", seen.structure)
-        for goal in units:
-            if isinstance(goal.state, UnitCard) and goal.state.parent_id is not None:
-                children[goal.state.parent_id].append(goal.goal_id)
+        right_below = self._reader.units_right_below(self._organisation_id, seen.structure)
         below, waiting = {unit_id}, [unit_id]
         while waiting:
-            new = [child for child in children[waiting.pop()] if child not in below]
+            new = [each for each in right_below.get(waiting.pop(), ()) if each not in below]
             below.update(new)
             waiting += new
         return frozenset(below)
@@ -749,9 +744,13 @@ class Asked:
                 key = key, frozenset(parents_of(units).items())
         found = None if key is None else self._reader.kept.roll_ups.get(key)
         if found is None:
-            filters = {**named, "cycle": cycle.goal_id}
-            objectives = list(self._goals("objective", filters, seen, FIRST))
-            found = roll_ups_of(picture, cycle.goal_id, objectives, units, only)
+            goals = None
+            if key is not None:
+                goals = self._cards_of_cycles(picture, ALL_FROM).reached(cycle)
+            if goals is None:
+                filters = {**named, "cycle": cycle.goal_id}
+                goals = picture.progress(list(self._goals("objective", filters, seen, FIRST)))
+            found = roll_ups_of(goals, cycle.goal_id, units, only)
             if key is not None:
                 self._reader.kept.roll_ups.put(key, found)
         return found
@@ -771,6 +770,12 @@ class Asked:
                 self._require(kind, goal_id, seen.known)
         unit_ids = None if query.unit is None else self._units_below(query.unit, seen)
         return seen, start, Scope(unit_ids=unit_ids, cycle_id=query.cycle)
+
+    def keep_ahead(self) -> bool:
+        """Make the cards of one closed cycle before they are asked for; False, none are left."""
+        seen = present(self._reader, self._organisation_id, self._now)
+        of_cycles = self._cards_of_cycles(self._picture(seen), ALL_FROM)
+        return any(map(of_cycles.keep_ahead, self._goals("cycle", {}, seen, FIRST)))
 
     # ------------------------------------------------------------------ what must be there
 

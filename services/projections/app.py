@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +31,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.http.settings import HttpSettings
+from services.projections.feed import finished
 from services.projections.metrics import Metrics, Status
 from services.projections.outbox import Outbox
 from services.projections.queries import Questions
 from services.projections.rebuilding import CannotRebuild, Rebuilt
 from services.projections.rebuilding import rebuild as make_anew
-from services.projections.succession import Views
+from services.projections.succession import NothingAnswers, Views
 from services.projections.view_store.engines import NotADatabase
 from services.projections.view_store.generations import Generations, Superseded
 from services.projections.view_store.migrating import NewerSchema, NotAViewDatabase
@@ -53,6 +55,10 @@ AT_ONCE_MAX: Final = 256
 """Questions taken and not yet answered; the rest wait at the connection."""
 
 GARBAGE_THRESHOLDS: Final = (20_000, 50, 1_000)
+KEEP_AHEAD_EVERY_S: Final = 1.0
+"""So often it is looked whether there is something to be made before it is asked for."""
+KEEP_AHEAD_REST: Final = 4
+"""After each step a rest, so many times as long."""
 CANNOT_REBUILD: Final = (
     CannotRebuild,
     NewerSchema,
@@ -250,11 +256,38 @@ class Projections:
         if self._outbox is not None:
             sending = self._outbox.run(lambda: datetime.now(UTC))
             self._running.append(asyncio.create_task(sending, name="outbox"))
+        self._running.append(asyncio.create_task(self._keep_ahead(), name="kept ahead"))
         for task in self._running:
             task.add_done_callback(ended)
         with contextlib.suppress(JetStreamError, nats.errors.Error, TimeoutError):
             last = (await stream_info(self.client, self._stream)).state.last_seq
             await self.views.reaches(last, CATCH_UP_S)
+
+    async def _keep_ahead(self) -> None:
+        """Once views have caught up, make what whoever asks for everything would wait for."""
+        kept_of = 0
+        while True:
+            await asyncio.sleep(KEEP_AHEAD_EVERY_S)
+            status = self.views.status()
+            if status.has_caught_up and not status.is_outdated and status.generation != kept_of:
+                try:
+                    await self._keep_all_ahead()
+                except (NothingAnswers, StoreUnavailable):
+                    continue  # as soon as they are there
+                except Exception:
+                    log.exception("cards_not_kept_ahead")  # whoever asks waits for them
+                kept_of = status.generation
+
+    async def _keep_all_ahead(self) -> None:
+        """A little at a time, and most of the time nothing: somebody may ask meanwhile."""
+        cycles, more = 0, True
+        while more:
+            started = time.monotonic()
+            more = await finished(partial(self._questions.keep_ahead, _clock()))
+            cycles += more
+            await asyncio.sleep(KEEP_AHEAD_REST * (time.monotonic() - started))
+        if cycles:
+            log.info("cards_kept_ahead", cycles=cycles)
 
     async def take(self, message: NatsMessage) -> None:
         """Begin to answer a question; waits while too many are under way."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from goal_contracts.measures import KpiLinked
@@ -56,6 +56,14 @@ TICK: Final = timedelta(microseconds=1)
 
 class NoSuchMoment(ValueError):
     """What was written is no day, instant or position."""
+
+
+class Reached(NamedTuple):
+    """An objective with its key results and its progress."""
+
+    card: ObjectiveCard
+    key_results: Sequence[KeyResultCard]
+    progress: Decimal | None
 
 
 class Vantage(Struct, frozen=True):
@@ -208,14 +216,12 @@ class Picture:
             if isinstance(goal.state, ObjectiveCard)
         ]
 
-    def progress(
-        self, goals: Sequence[Goal]
-    ) -> list[tuple[ObjectiveCard, list[KeyResultCard], Decimal | None]]:
+    def progress(self, goals: Sequence[Goal]) -> list[Reached]:
         """Objectives as they are kept, each with its key results and its progress."""
         key_results = self._key_results_of(goals)
         progress = self._progress(goals, key_results, {})
         return [
-            (goal.state, key_results[goal.goal_id], progress[goal.goal_id])
+            Reached(goal.state, key_results[goal.goal_id], progress[goal.goal_id])
             for goal in goals
             if isinstance(goal.state, ObjectiveCard)
         ]

@@ -6,16 +6,18 @@ any other cycle are kept for the pages to come of one answer. A KPI's card stays
 reading to the next.
 """
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 from goal_contracts import codec
 from goal_contracts.queries import KeyResultCard, KpiCard, ObjectiveCard
 from msgspec import Raw, Struct
 
-from services.projections.as_of import Picture, Vantage
+from services.projections.as_of import Picture, Reached, Vantage
 from services.projections.view_store.goals import Goal, Key
-from services.projections.view_store.kept import Cards, CycleCards, Run
+from services.projections.view_store.kept import Cards, CycleCards, KeptResults, Run
 from services.projections.view_store.reader import FIRST, Reader
 from services.projections.views.course import course_of
 from services.projections.views.current import CycleState, KpiState, OrganisationState, State
@@ -26,6 +28,9 @@ ALL_MAX: Final = 20_000
 """So many goals of a cycle are made at once at most: some seconds' work."""
 AT_A_TIME: Final = 500
 """Of so many objectives."""
+
+_objectives: Final = msgspec.json.Decoder(list[ObjectiveCard])
+_key_results: Final = msgspec.json.Decoder(list[KeyResultCard])
 
 
 class Part(NamedTuple):
@@ -124,7 +129,7 @@ class CardsOfCycles:
         return Part(tuple(run.told for run in runs), at_most - left, last, has_more)
 
     def _run(self, kind: str, cycle: Goal, after: Key, at_most: int) -> tuple[Run | None, bool]:
-        found = self._kept(cycle)
+        found = self.all_of(cycle)
         if found is not None:
             cards = found.by_kind[kind]
         else:
@@ -136,18 +141,44 @@ class CardsOfCycles:
         run = cards.after(after, at_most)
         return run, cards.has_after(after if run is None else run.last)
 
-    def _kept(self, cycle: Goal) -> CycleCards | None:
+    def all_of(self, cycle: Goal) -> CycleCards | None:
         """All cards of a cycle, if they are kept or may be made at once."""
-        kept, seen = self._reader.kept, self._picture.seen
-        key = settled(self._reader, self._organisation_id, self._organisation, cycle, seen)
-        place = kept.cards_cut if key is None else kept.cards
-        if key is None:
-            key = self._organisation_id, cycle.goal_id, seen
+        key, place = self._place_of(cycle)
         found = place.get(key)
         if found is None and self._may_be_made_at_once(cycle):
-            found = self._all_of(cycle)
+            found = self._made_of(cycle)
             place.put(key, found)
         return found
+
+    def reached(self, cycle: Goal) -> list[Reached] | None:
+        """What the roll-ups of a closed cycle are made of, read from its cards; None as above."""
+        cards = self.all_of(cycle)
+        if cards is None:
+            return None
+        below: dict[str, list[KeyResultCard]] = defaultdict(list)
+        for each in _key_results.decode(cards.by_kind["key_result"].all()):
+            below[each.objective_id].append(each)
+        objectives = _objectives.decode(cards.by_kind["objective"].all())
+        return [Reached(each, below[each.objective_id], each.progress) for each in objectives]
+
+    def keep_ahead(self, cycle: Goal) -> bool:
+        """Make the cards of a closed cycle before they are asked for; whether that was to be done.
+
+        It is not, where they are kept already, or would take the place of others.
+        """
+        key, place = self._place_of(cycle)
+        kept = self._reader.kept.cards
+        if place is not kept or kept.is_nearly_full or kept.get(key) is not None:
+            return False
+        return self.all_of(cycle) is not None and kept.get(key) is not None
+
+    def _place_of(self, cycle: Goal) -> tuple[Hashable, KeptResults[CycleCards]]:
+        """Where the cards of a cycle are kept, and by what."""
+        kept, seen = self._reader.kept, self._picture.seen
+        key = settled(self._reader, self._organisation_id, self._organisation, cycle, seen)
+        if key is not None:
+            return key, kept.cards
+        return (self._organisation_id, cycle.goal_id, seen), kept.cards_cut
 
     def _may_be_made_at_once(self, cycle: Goal) -> bool:
         if self._limit < ALL_FROM:
@@ -155,7 +186,7 @@ class CardsOfCycles:
         count = self._reader.count_in_cycle(self._organisation_id, cycle.goal_id)
         return count <= ALL_MAX
 
-    def _all_of(self, cycle: Goal) -> CycleCards:
+    def _made_of(self, cycle: Goal) -> CycleCards:
         objectives: list[ObjectiveCard] = []
         key_results: list[KeyResultCard] = []
         cycle_id = cycle.goal_id

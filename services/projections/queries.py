@@ -168,6 +168,18 @@ class Questions:
             raise TypeError(f"{type(query).__name__} was answered by {type(answer).__name__}")
         return answer
 
+    def keep_ahead(self, now: datetime) -> bool:
+        """Make some of what whoever asks for everything waits for; False, nothing is left.
+
+        Some tenths of a second's work, unless a cycle is huge; raises StoreUnavailable.
+        """
+        position = self._feed.position
+        with reading(self.engine, self._memory, position) as reader:
+            return any(
+                Asked(reader, organisation_id, now, position).keep_ahead()
+                for organisation_id in reader.organisations()
+            )
+
     async def _wait_for(self, query: Query) -> None:
         # Who names a later position as a moment is told at once; to wait is asked for by name.
         position = max(query.at_least, *map(_position_in, _moments(query)), 0)

@@ -4,11 +4,11 @@ The answer is a function of the vantage alone, as every card is that it is made 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from goal_contracts.queries import RollUp, UnitCard
 
-from services.projections.as_of import Picture
+from services.projections.as_of import Reached
 from services.projections.report import in_tree_order
 from services.projections.view_store.goals import Goal
 from services.projections.views.tallies import Counted, Tallied
@@ -22,21 +22,20 @@ def parents_of(units: Sequence[Goal]) -> dict[str, str | None]:
 
 
 def roll_ups_of(
-    picture: Picture,
+    goals: Iterable[Reached],
     cycle_id: str,
-    objectives: Sequence[Goal],
     units: Sequence[Goal],
     only: Collection[str] | None,
 ) -> list[RollUp]:
     """A cycle's roll-ups, in the order in which they are told; nothing where nothing counts.
 
-    `units` are all there were; with `only` those are told of, and `objectives` are theirs.
+    `units` are all there were; with `only` those are told of, and `goals` are theirs.
     """
     parents = parents_of(units)
     own: dict[str, Tallied] = defaultdict(Tallied)
     with_below: dict[str, Tallied] = defaultdict(Tallied)
     whole = Tallied()
-    for card, key_results, progress in picture.progress(objectives):
+    for card, key_results, progress in goals:
         if card.state == "draft":
             continue
         counted = Counted.of(card, key_results, progress)

@@ -140,6 +140,11 @@ class Asker:
         self._feed.position = self._store.position()
         return self._questions._answer(self._organisation_id, query, now)
 
+    def keeps_ahead(self, now: datetime) -> bool:
+        """Whether something was made before it is asked for."""
+        self._feed.position = self._store.position()
+        return self._questions.keep_ahead(now)
+
     def pages(self, query: Any, now: datetime = NOW) -> list[Any]:
         """All pages of an answer."""
         pages = []

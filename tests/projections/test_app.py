@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from goal_contracts import codec, subjects
+from goal_contracts import codec, events, subjects
+from goal_contracts.policy import Policy
 from goal_contracts.queries import (
     Answer,
     AsOf,
@@ -28,6 +29,7 @@ from nats.aio.client import Client
 
 from services.projections.view_store import schema
 from services.reading_apart import TURN_S
+from tests.projections.company import at
 from tests.projections.log import Log, append, make_stream
 from tests.projections.test_feed import log_of
 from tests.waiting import eventually
@@ -109,6 +111,23 @@ async def test_questions_are_answered_over_nats(
     assert [card.key_result_id for card in goals.key_results] == ["kr"]
     position = await ask(nats_client, organisation_id, Position())
     assert position == ViewPosition(position=reached, views=tuple(schema.VIEWS))
+
+
+async def test_the_cards_of_a_closed_cycle_are_made_before_anybody_asks_for_them(
+    nats_client: Client, nats_url: str, tmp_path: Path, organisation_id: str, log: Log
+) -> None:
+    closed = events.CycleClosed("q3", policy=Policy())
+    log.add(closed, organisation_id=organisation_id, known_at=at(10, 5))
+    for recorded in log[-2:]:
+        await append(nats_client, recorded)
+    database = f"sqlite:///{tmp_path / 'projections.sqlite'}"
+    service = Service(nats_url, database, f"GOALS-{organisation_id}", tmp_path / "service.log")
+    try:
+        await eventually(lambda: "cards_kept_ahead" in service.log_file.read_text(), 20)
+    finally:
+        service.process.kill()
+        service.process.wait()
+    assert "cycles=1" in service.log_file.read_text()
 
 
 async def test_threads_take_short_turns_so_that_a_long_answer_holds_up_no_event(

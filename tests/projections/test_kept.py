@@ -132,5 +132,6 @@ def test_what_lies_below_is_forgotten_of_the_moment_looked_at_longest_ago(
     memory = KeptBelow()
     for moment in ("one", "other"):
         memory.at(moment).update({"a": (), "b": (Decimal(1),)})
+    assert memory.at("third") == {}
     assert memory.at("other") == {"a": (), "b": (Decimal(1),)}
     assert memory.at("one") == {}

@@ -8,18 +8,19 @@ from goal_contracts import events
 from goal_contracts.events import Event
 from goal_contracts.measures import Milestone
 from goal_contracts.policy import Policy
-from goal_contracts.queries import AsOf, Goals
+from goal_contracts.queries import AsOf, Goals, RolledUp, RollUps
 from msgspec.structs import replace
 
 from services.projections import kept_cards
 from services.projections.as_of import Picture
+from services.projections.view_store import kept
 from services.projections.view_store.goals import Key
 from services.projections.view_store.kept import Cards, KeptResults
 from services.projections.view_store.reader import FIRST
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
 from tests.projections.company import at, checked_in
-from tests.projections.log import ORGANISATION, Asker, Log, fill, rows_of
+from tests.projections.log import NOW, ORGANISATION, Asker, Log, fill, rows_of
 from tests.projections.test_cards import family
 from tests.projections.whole import whole
 
@@ -220,6 +221,43 @@ def test_the_cards_of_a_closed_cycle_are_made_once(store: ViewStore, made: list[
     assert "q3" in made
 
 
+def test_roll_ups_of_a_closed_cycle_are_made_of_its_cards(
+    store: ViewStore, made: list[str]
+) -> None:
+    log = closed()
+    log.add(events.UnitMoved("sales", parent_id_was="company", parent_id="platform"))
+    fill(store, log)
+    for as_of in (f"@{len(log) - 1}", f"@{len(log)}"):
+        ask = Asker(store)
+        ask(everything(as_of), Goals)
+        made.clear()
+        told = ask(RollUps(as_of=as_of), RolledUp)
+        assert made == []
+        assert told == Asker(store)(RollUps(as_of=as_of), RolledUp)
+        made.clear()
+        ask(everything(as_of, cycle="q3"), Goals)
+        assert made == []
+    # Another tree adds up the same cards.
+    assert ask(RollUps(as_of=f"@{len(log) - 1}"), RolledUp).roll_ups != told.roll_ups
+    assert made == []
+
+
+def test_cards_are_kept_ahead_as_long_as_there_is_room(
+    store: ViewStore, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, closed())
+    ask, other = Asker(store), Asker(store)
+    assert ask.keeps_ahead(NOW)
+    assert set(made) == {"q3"}
+    assert not ask.keeps_ahead(NOW)
+    made.clear()
+    told = ask.raw(everything())
+    assert made == ["q4"]
+    assert told == other.raw(everything())
+    monkeypatch.setattr(kept, "CARDS_BYTES_MAX", 1)
+    assert not Asker(store).keeps_ahead(NOW)
+
+
 def test_the_cards_of_a_running_cycle_are_kept_for_the_pages_to_come(
     store: ViewStore, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,7 +305,7 @@ def test_few_goals_and_those_of_a_huge_cycle_are_made_page_by_page(
     expected = ask.raw(everything())
     monkeypatch.setattr(kept_cards, name, most)
     asked = list[str]()
-    monkeypatch.setattr(kept_cards.CardsOfCycles, "_all_of", lambda *_: asked.append("all"))
+    monkeypatch.setattr(kept_cards.CardsOfCycles, "_made_of", lambda *_: asked.append("all"))
     other = Asker(store)
     assert other.raw(everything()) == expected
     assert whole(other.pages(everything(limit=1))) == ask(everything(), Goals)
@@ -292,15 +330,15 @@ def test_cards_are_told_from_any_place_in_their_order() -> None:
 
 
 def test_of_what_was_worked_out_what_was_looked_at_longest_ago_goes_first() -> None:
-    kept = KeptResults[list[int]](4)
-    kept.put("one", [1, 2])
-    kept.put("two", [3])
-    assert kept.get("one") == [1, 2]
-    kept.put("three", [4, 5])
-    assert kept.get("two") is None
-    assert kept.get("one") == [1, 2]
-    kept.put("one", [6])
-    kept.put("four", [7])
-    assert [kept.get(name) for name in ("one", "three", "four")] == [[6], [4, 5], [7]]
-    kept.put("more than there is room for", [0] * 5)
-    assert kept.get("one") is None
+    results = KeptResults[list[int]](4)
+    results.put("one", [1, 2])
+    results.put("two", [3])
+    assert results.get("one") == [1, 2]
+    results.put("three", [4, 5])
+    assert results.get("two") is None
+    assert results.get("one") == [1, 2]
+    results.put("one", [6])
+    results.put("four", [7])
+    assert [results.get(name) for name in ("one", "three", "four")] == [[6], [4, 5], [7]]
+    results.put("more than there is room for", [0] * 5)
+    assert [results.get(name) for name in ("one", "more than there is room for")] == [[6], None]

@@ -27,7 +27,7 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from goal_contracts.queries import Alert, RollUp
+from goal_contracts.queries import Alert, RollUp, UnitCard
 from msgspec import Raw
 
 from services.projections.view_store.goals import Goal, Key
@@ -61,6 +61,8 @@ KPI_CARDS_BYTES_MAX: Final = 32 * 2**20
 SETTLED_MAX: Final = 1_000
 """Of so many cycles, each from one moment, it is kept what their cards depend on."""
 
+NEARLY: Final = 0.75
+
 Below = dict[str, tuple[Decimal | None, ...]]
 """By objective the progress of those that are aligned to it."""
 S = TypeVar("S", bound=Sized)
@@ -91,6 +93,8 @@ class Versions:
             self._changed[kind].append(position)
         self._stood: dict[tuple[str, int], list[Goal]] = {}
         """All things of a kind after so many of those."""
+        self._below: dict[int, dict[str, list[str]]] = {}
+        """The units right below each, after so many changes of units."""
 
     def with_more(self, upto: int, more: Collection[Version]) -> "Versions":
         """The same up to a later position."""
@@ -111,6 +115,11 @@ class Versions:
         before = bisect_right(positions, position)
         return goals[before - 1] if before else None
 
+    def began(self, kind: str, goal_id: str) -> int | None:
+        """Where a thing came to be; None, if it never did."""
+        found = self._of[kind].get(goal_id)
+        return None if found is None else found[0][0]
+
     def all_stood(self, kind: str, position: int) -> list[Goal]:
         """All things of a kind at a position, in order; the same list as long as none changes."""
         place = kind, bisect_right(self._changed[kind], position)
@@ -121,6 +130,17 @@ class Versions:
             if len(self._stood) >= STOOD_MAX:
                 self._stood.clear()
             self._stood[place] = found
+        return found
+
+    def right_below(self, position: int) -> dict[str, list[str]]:
+        """The units right below each at a position."""
+        place = bisect_right(self._changed["unit"], position)
+        found = self._below.get(place)
+        if found is None:
+            found = below(self.all_stood("unit", position))
+            if len(self._below) >= STOOD_MAX:
+                self._below.clear()
+            self._below[place] = found
         return found
 
     def _all(self) -> Iterator[Version]:
@@ -161,6 +181,10 @@ class Cards:
         return Run(
             end - first, self._keys[end - 1], Raw(self._told[start : self._ends[end - 1] - 1])
         )
+
+    def all(self) -> bytes:
+        """All of them as a list."""
+        return b"[" + self._told + b"]"
 
     def has_after(self, key: Key) -> bool:
         """Whether there are any."""
@@ -245,6 +269,11 @@ class KeptResults(Generic[S]):
         self._kept: OrderedDict[Hashable, S] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether something soon has to go for what comes."""
+        return self._size > self._size_max * NEARLY
+
     def get(self, key: Hashable) -> S | None:
         """What was kept, if it still is."""
         return self.get_all([key]).get(key)
@@ -267,6 +296,8 @@ class KeptResults(Generic[S]):
         """Keep them, for as long as there is room."""
         with self._lock:
             for key, result in results.items():
+                if len(result) > self._size_max:
+                    continue
                 before = self._kept.pop(key, None)
                 self._size += len(result) - (0 if before is None else len(before))
                 self._kept[key] = result
@@ -285,13 +316,25 @@ class KeptBelow:
     def at(self, moment: Hashable) -> Below:
         """What is kept of a moment, to be added to; of those looked at longest ago nothing is."""
         with self._lock:
-            found = self._kept.setdefault(moment, {})
-            self._kept.move_to_end(moment)
+            found = self._kept.get(moment)
+            if found is not None:
+                self._kept.move_to_end(moment)
+                return found
+            found = self._kept[moment] = {}
             count = sum(map(len, self._kept.values()))
             while count > BELOW_MAX:
                 _, gone = self._kept.popitem(last=False)
                 count -= len(gone)
         return found
+
+
+def below(units: Iterable[Goal]) -> dict[str, list[str]]:
+    """The units right below each."""
+    found: dict[str, list[str]] = {}
+    for goal in units:
+        if isinstance(goal.state, UnitCard) and goal.state.parent_id is not None:
+            found.setdefault(goal.state.parent_id, []).append(goal.goal_id)
+    return found
 
 
 def _place(version: Version) -> tuple[str, Key, int]:

@@ -7,7 +7,7 @@ up to which goals had come to be (see as_of).
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, starmap
@@ -73,7 +73,7 @@ POSITION_MAX: Final = 2**63 - 1
 class Home(NamedTuple):
     """The cycle and the objective a thing belongs to, or '', and where its first event is.
 
-    And whether anybody has ever commented on it.
+    And whether anybody has ever commented on it, where that is an objective, key result or KPI.
     """
 
     cycle_id: str
@@ -174,6 +174,8 @@ class Reader:
         """By structure, cycle and objective: told with it, and for themselves."""
         self._of_cycles: dict[tuple[int, str], list[Goal]] = {}
         """All objectives, by structure and cycle."""
+        self._ever: dict[frozenset[str], dict[str, list[str]]] = {}
+        """By units: by kind all that they have ever carried."""
         self._carried: dict[tuple[int, frozenset[str]], list[ObjectiveCard]] = {}
 
     def organisations(self) -> list[str]:
@@ -238,6 +240,9 @@ class Reader:
 
         How it stood is remembered, and how its objective did, as that is mostly asked next.
         """
+        if (versions := self._versions(organisation_id, kind, POSITION_MAX)) is not None:
+            began = versions.began(kind, goal_id)
+            return None if began is None else Home("", "", began, has_comments=False)
         rows = _HOME_OF.rows(
             self._connection,
             organisation_id=organisation_id,
@@ -337,6 +342,14 @@ class Reader:
         )
         return sum(row[0] for row in rows)
 
+    def units_right_below(
+        self, organisation_id: str, structure: int
+    ) -> Mapping[str, Sequence[str]]:
+        """The units right below each, as the tree stood."""
+        if (versions := self._versions(organisation_id, "unit", structure)) is not None:
+            return versions.right_below(structure)
+        return kept.below(self.goals(organisation_id, "unit", structure))
+
     def _remembered(self, kind: str, structure: int, row: Row) -> Goal:
         """A thing as it stood, which may be asked for by its id next."""
         goal = self._stood[kind, structure][row[2]] = _goal(kind, row)
@@ -431,15 +444,19 @@ class Reader:
 
     def _ever_of_units(
         self, organisation_id: str, kind: str, unit_ids: Collection[str]
-    ) -> set[str]:
-        """Which things of a kind some units have ever carried, up to whatever position."""
-        rows = _EVER_OF_UNITS.rows(
-            self._connection,
-            [(each,) for each in unit_ids],
-            organisation_id=organisation_id,
-            kind=kind,
-        )
-        return {row[0] for row in rows}
+    ) -> list[str]:
+        """Which objectives or KPIs some units have ever carried, up to whatever position."""
+        key = frozenset(unit_ids)
+        if key not in self._ever:
+            found = self._ever[key] = defaultdict(list)
+            # Who asks for the ones mostly asks for the others next.
+            for of_kind, goal_id in _EVER_OF_UNITS.rows(
+                self._connection,
+                [(each_kind, unit_id) for each_kind in ("objective", "kpi") for unit_id in key],
+                organisation_id=organisation_id,
+            ):
+                found[of_kind].append(goal_id)
+        return self._ever[key][kind]
 
     def alignments(
         self, organisation_id: str, parents: Iterable[str], structure: int
@@ -1233,14 +1250,17 @@ _KEY_RESULTS_OF: Final = TableStatement(
     ),
 )
 _EVER_OF_UNITS: Final = TableStatement(
-    {"unit_id": Text},
+    {"kind": Text, "unit_id": Text},
     lambda listed: (
-        select(schema.goal_version.c.goal_id)
-        .join(listed, schema.goal_version.c.unit_id == listed.c.unit_id)
-        .where(
-            schema.goal_version.c.organisation_id == _ORGANISATION,
-            schema.goal_version.c.kind == _KIND,
+        select(schema.goal_version.c.kind, schema.goal_version.c.goal_id)
+        .join(
+            listed,
+            and_(
+                schema.goal_version.c.kind == listed.c.kind,
+                schema.goal_version.c.unit_id == listed.c.unit_id,
+            ),
         )
+        .where(schema.goal_version.c.organisation_id == _ORGANISATION)
         .distinct()
     ),
 )

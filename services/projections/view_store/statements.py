@@ -6,7 +6,7 @@ handed straight to the driver; values are named by `bindparam`. A list is one of
 length: an array in PostgreSQL, JSON in SQLite.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
@@ -235,10 +235,13 @@ def _error(result: Any) -> psycopg.Error:  # noqa: ANN401  # libpq's
     return error_from_result(result)
 
 
-def _array(some: Iterable[Any]) -> str:
+def _array(some: Collection[Any]) -> str:
     """A list as PostgreSQL writes it."""
-    escaped = (str(each).replace("\\", "\\\\").replace('"', '\\"') for each in some)
-    return "{" + ",".join(f'"{each}"' for each in escaped) + "}"
+    told = '","'.join(map(str, some))
+    if "\\" in told or told.count('"') != 2 * (len(some) - 1):
+        escaped = (str(each).replace("\\", "\\\\").replace('"', '\\"') for each in some)
+        told = '","'.join(escaped)
+    return f'{{"{told}"}}' if some else "{}"
 
 
 def _json(some: Sequence[Any]) -> str:
