@@ -9,9 +9,9 @@ What is defined is known before anything is sent; readings are made of the rows 
 them are being recorded.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -33,11 +33,10 @@ from services.cli.csv_readings.ids import Key, ids_of
 from services.cli.csv_readings.manifest import (
     Manifest,
     Publication,
-    Row,
     Unmappable,
     publications_of,
 )
-from services.cli.csv_readings.rows import Rows, Said, Value
+from services.cli.csv_readings.rows import Cells, Reader, Table, Value
 from services.cli.errors import WrongUsage
 from services.cli.importing import DIGEST_SHOWN, Fact, History, Left, import_id_of
 
@@ -48,6 +47,9 @@ BATCH_WITH_MORE: Final = ITEMS_MAX // (1 + FOLLOWING_MAX)
 """So many values in a command, without and with bands or ratios, that all fits into one commit."""
 POLICY: Final = Policy(missed_readings="off")
 """Of what others publish nothing is missed here: when it has no more, they have stopped."""
+
+Known = dict[str, dict[str, Value]]
+"""What was said of a KPI, by its id, in each period."""
 
 
 def history_of(
@@ -91,8 +93,10 @@ class _Mapping:
         files: Mapping[str, CsvFile],
     ) -> None:
         self._manifest = manifest
-        self._rows = Rows(manifest, table, files.values())
-        self.left = [*self._rows.left]
+        indicators = Table(manifest, table) if table else None
+        self._readers = {name: Reader(manifest, indicators, file) for name, file in files.items()}
+        self._left_of_table = indicators.left if indicators else []
+        self.left = [*self._left_of_table]
         self.size = 0
         """How many rows there are."""
         self._keys: dict[str | Key, Key] = {}
@@ -116,16 +120,15 @@ class _Mapping:
         return bool(self._definitions.defined)
 
     def __iter__(self) -> Iterator[Fact]:
-        del self.left[len(self._rows.left) :]
-        known: dict[tuple[Key, str], Value] = {}
+        self.left[:] = self._left_of_table
+        known: Known = defaultdict(dict)
         for publication, file, definitions in self._publications:
             yield from definitions
             yield from self._readings(publication, file, known)
 
     def _look_for_keys(self, file: CsvFile) -> set[Key]:
         """Counts the rows, too."""
-        places = {column: place for place, column in enumerate(file.header)}
-        naming = itemgetter(*[places[column] for column in self._manifest.kpi.id])
+        naming = self._readers[file.name].naming
         found: set[str | Key] = set()
         for _, cells in file.lines():
             self.size += 1
@@ -145,25 +148,25 @@ class _Mapping:
         if self._bands is not None:
             self._compare(self._bands, file)
         missing = {key for key in named if any(key)} - self._definitions.defined
-        rows = file.rows()
+        reader, lines = self._readers[file.name], file.lines()
         seen: set[tuple[Key, str]] = set()
-        while missing and (found := next(rows, None)) is not None:
-            line, row = found
-            if isinstance(row, str) or not self._rows.is_wanted(row):
+        while missing and (found := next(lines, None)) is not None:
+            line, cells = found
+            if isinstance(cells, str) or not reader.is_wanted(cells):
                 continue
-            key = self._keys[self._rows.naming(row)]
+            key = self._keys[reader.naming(cells)]
             if key not in missing:
                 continue
             try:
-                said = self._rows.said(row, key)
+                period, _ = reader.said(cells)
             except Unmappable:
                 continue  # which is told when its reading is looked for
-            if (key, said.period) in seen:
+            if (key, period) in seen:
                 continue
-            seen.add((key, said.period))
+            seen.add((key, period))
             place = f"{file.name}:{line}"
             try:
-                for command in self._definitions.define(key, said.row):
+                for command in self._definitions.define(key, reader.row(cells)):
                     facts.append(Fact(actor, command, at, (place,), size=0))  # noqa: PERF401 - what came before an error counts
                 missing.remove(key)
             except Unmappable as why:
@@ -172,57 +175,63 @@ class _Mapping:
 
     def _compare(self, bands: Bands, file: CsvFile) -> None:
         """Adds a publication's values; a row that cannot be mapped is told when it is recorded."""
-        for _, row in file.rows():
-            if isinstance(row, str) or not self._rows.is_wanted(row):
+        reader = self._readers[file.name]
+        for _, cells in file.lines():
+            if isinstance(cells, str) or not reader.is_wanted(cells):
                 continue
-            if (number := self._rows.number(row)) is not None:
-                joined, period, value = number
-                bands.add(joined[bands.for_each], period, self._keys[self._rows.naming(row)], value)
+            if (found := reader.number(cells)) is not None:
+                compared = reader.row(cells)[bands.for_each]
+                bands.add(compared, found[0], self._keys[reader.naming(cells)], found[1])
 
-    def _readings(
-        self, publication: Publication, file: CsvFile, known: dict[tuple[Key, str], Value]
-    ) -> Iterator[Fact]:
-        """What a publication says that is not `known`, as soon as a command is full of it."""
+    def _readings(self, publication: Publication, file: CsvFile, known: Known) -> Iterator[Fact]:
+        """What a publication says that is not known, as soon as a command is full of it."""
         batch = BATCH_WITH_MORE if self._bands or self._manifest.ratio else BATCH
         published = _Published(self._manifest.actor, publication.published_at, file, batch)
-        lines: dict[tuple[Key, str], int] = {}
-        for line, row in file.rows():
+        reader = self._readers[file.name]
+        said: dict[str, dict[str, int]] = defaultdict(dict)
+        for line, cells in file.lines():
             published.rows += 1
             place = f"{file.name}:{line}"
-            if isinstance(row, str):
-                self.left.append(Left(place, row))
+            if isinstance(cells, str):
+                self.left.append(Left(place, cells))
                 continue
-            if not self._rows.is_wanted(row):
+            if not reader.is_wanted(cells):
                 continue
             try:
-                said = self._said(row, line, place, lines)
+                key, period, value = self._said(reader, cells, line, said)
+                if place in self._undefinable:
+                    raise Unmappable(self._undefinable[place])  # noqa: TRY301 - as the others are
             except Unmappable as why:
                 self.left.append(Left(place, str(why)))
                 continue
-            for key, value in self._values(said):
-                if (was := known.get((key, said.period))) != value:
-                    known[key, said.period] = value
-                    published.say(self._names[key], said.period, value, was, line, place)
+            for kpi_id, number in self._numbers(key, value):
+                values = known[kpi_id]
+                if (was := values.get(period)) != number:
+                    values[period] = number
+                    published.say(kpi_id, period, number, was, line, place)
             if published.fills_a_command:
                 yield published.recorded()
         yield from published.rest()
 
-    def _said(self, row: Row, line: int, place: str, lines: dict[tuple[Key, str], int]) -> Said:
-        said = self._rows.said(row, self._keys[self._rows.naming(row)])
-        if (earlier := lines.setdefault((said.key, said.period), line)) != line:
-            raise Unmappable(f"line {earlier} already says what this KPI was in {said.period}")
-        if place in self._undefinable:
-            raise Unmappable(self._undefinable[place])
-        return said
+    def _said(
+        self, reader: Reader, cells: Cells, line: int, said: Mapping[str, dict[str, int]]
+    ) -> tuple[Key, str, Value]:
+        """A row's KPI, period and value, noting by the KPI's id which line says it."""
+        key = self._keys[reader.naming(cells)]
+        if not any(key):
+            raise Unmappable("the row is empty: it names no KPI")
+        period, value = reader.said(cells)
+        if (earlier := said[self._names[key]].setdefault(period, line)) != line:
+            raise Unmappable(f"line {earlier} already says what this KPI was in {period}")
+        return key, period, value
 
-    def _values(self, said: Said) -> Iterable[tuple[Key, Value]]:
-        """What a row says of its KPI, or of the parts that is computed from."""
-        key, value = said.key, said.value
+    def _numbers(self, key: Key, value: Value) -> Iterable[tuple[str, Value]]:
+        """What is said of a KPI, or of the parts that it is computed from."""
         if not self._manifest.ratio or value.numerator is None or value.denominator is None:
-            return ((key, value),)
+            return ((self._names[key], value),)
         return (
-            ((*key, NUMERATOR), Value(value.numerator)),
-            ((*key, DENOMINATOR), Value(value.denominator)),
+            (self._names[*key, NUMERATOR], Value(value.numerator)),
+            (self._names[*key, DENOMINATOR], Value(value.denominator)),
         )
 
 
