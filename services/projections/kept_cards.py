@@ -190,9 +190,9 @@ class CardsOfCycles:
         objectives: list[ObjectiveCard] = []
         key_results: list[KeyResultCard] = []
         cycle_id = cycle.goal_id
-        goals = self._reader.objectives_of_cycle(
-            self._organisation_id, cycle_id, self._picture.seen.structure
-        )
+        whole = self._organisation_id, cycle_id, self._picture.seen.structure
+        goals = self._reader.objectives_of_cycle(*whole)
+        self._reader.read_key_results(*whole)
         for start in range(0, len(goals), AT_A_TIME):
             some = goals[start : start + AT_A_TIME]
             for objective, below in self._picture.objectives_with_key_results(some):

@@ -172,6 +172,8 @@ class Reader:
         """By kind and structure, then by id; None, it was not there."""
         self._key_results: dict[tuple[int, str, str], list[Goal]] = {}
         """By structure, cycle and objective: told with it, and for themselves."""
+        self._aligned: dict[int, dict[str, list[Alignment]]] = defaultdict(dict)
+        """By structure, then by parent."""
         self._of_cycles: dict[tuple[int, str], list[Goal]] = {}
         """All objectives, by structure and cycle."""
         self._ever: dict[frozenset[str], dict[str, list[str]]] = {}
@@ -335,6 +337,18 @@ class Reader:
             )
         return self._of_cycles[key]
 
+    def read_key_results(self, organisation_id: str, cycle_id: str, structure: int) -> None:
+        """Those of all objectives of a cycle at once, which are asked for next."""
+        found: dict[tuple[int, str, str], list[Goal]] = {
+            (structure, cycle_id, goal.goal_id): []
+            for goal in self.objectives_of_cycle(organisation_id, cycle_id, structure)
+        }
+        for goal in self.goals_of_cycle(
+            organisation_id, "key_result", structure, cycle_id, limit=POSITION_MAX
+        ):
+            found[structure, cycle_id, goal.objective_id].append(goal)
+        self._key_results |= found
+
     def count_in_cycle(self, organisation_id: str, cycle_id: str) -> int:
         """How many goals a cycle has, with those that come later."""
         rows = _COUNT_IN_CYCLE.rows(
@@ -462,10 +476,14 @@ class Reader:
         self, organisation_id: str, parents: Iterable[str], structure: int
     ) -> list[Alignment]:
         """Which objectives serve, or have served, some goals, and since when."""
-        rows = _ALIGNMENTS.rows(
-            self._connection, parents, organisation_id=organisation_id, structure=structure
-        )
-        return list(starmap(Alignment, rows))
+        known, wanted = self._aligned[structure], set(parents)
+        missing = wanted - known.keys()
+        known.update((parent, []) for parent in missing)
+        for row in _ALIGNMENTS.rows(
+            self._connection, missing, organisation_id=organisation_id, structure=structure
+        ):
+            known[row[0]].append(Alignment._make(row))
+        return [each for parent in wanted for each in known[parent]]
 
     def kpis(
         self,
