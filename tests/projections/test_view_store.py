@@ -63,6 +63,20 @@ def test_what_is_settled_is_in_the_file_itself_while_somebody_writes(tmp_path: P
     store.close()
 
 
+def test_sqlite_is_told_many_rows_by_few_statements(tmp_path: Path) -> None:
+    """After each of them whoever computes an answer has his turn, and the feed waits for it."""
+    store, log = view_store(tmp_path), life()
+    told: list[str] = []
+    with store.engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+    driver.set_trace_callback(told.append)
+    fill(store, log)
+    assert len(log) > 40
+    assert 0 < sum(each.startswith("INSERT INTO event ") for each in told) <= 6
+    assert 0 < sum(each.startswith("INSERT INTO change ") for each in told) <= 6
+    store.close()
+
+
 def test_settling_changes_nothing(store: ViewStore) -> None:
     log = opened()
     fill(store, log)

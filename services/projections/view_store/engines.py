@@ -18,6 +18,8 @@ from sqlalchemy import event as sqlalchemy_event
 CONNECTIONS_MAX: Final = 8
 """At most so many read at once; one writes."""
 BUSY_TIMEOUT_S: Final = 10
+STATEMENTS_MAX: Final = 256
+"""So many of a connection to SQLite stay compiled: all that store rows, and the questions."""
 
 PRAGMAS: Final = (
     "page_size=8192",  # an event fits into a page, beside others
@@ -86,7 +88,7 @@ def open_sqlite(path: Path, *, waits_for_disk: bool = False) -> Engine:
         URL.create("sqlite", database=str(path)),
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
+        connect_args={"timeout": BUSY_TIMEOUT_S, "cached_statements": STATEMENTS_MAX},
     )
 
     @sqlalchemy_event.listens_for(engine, "connect")
