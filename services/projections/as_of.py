@@ -36,7 +36,7 @@ from msgspec.structs import replace
 
 from services.projections.view_store.goals import Goal
 from services.projections.view_store.kept import Below
-from services.projections.view_store.reader import EVER, POSITION_MAX, Alignment, Reader, Span
+from services.projections.view_store.reader import POSITION_MAX, Alignment, Reader, Span
 from services.projections.views import advised, standing
 from services.projections.views.course import Course, course_of
 from services.projections.views.current import (
@@ -282,13 +282,11 @@ class Picture:
         kpi_ids = [each.card.kpi_id for each in states]
         if missed is None:
             missed = self.missed(kpi_ids)
-        last = self._reader.counting_readings(
-            self._organisation_id, map(self._all_of, kpi_ids), self.seen.known
+        last = self._reader.counting_at(
+            self._organisation_id, kpi_ids, self.seen.known, self.seen.as_of
         )
         return [
-            self._kpi(
-                each, last.get(self._all_of(each.card.kpi_id)), missed.get(each.card.kpi_id, ())
-            )
+            self._kpi(each, last.get(each.card.kpi_id), missed.get(each.card.kpi_id, ()))
             for each in states
         ]
 
@@ -305,10 +303,6 @@ class Picture:
         """A KPI of which all that was said is at hand, in order, and what stands of it."""
         missed = standing.still_missed(rows, stands)[-MISSED_MAX:]
         return self._kpi(state, stands[-1] if stands else None, missed)
-
-    def _all_of(self, kpi_id: str) -> Span:
-        """All readings of a KPI."""
-        return Span(kpi_id, EVER, self.seen.as_of)
 
     def _key_results_of(self, goals: Sequence[Goal]) -> dict[str, list[KeyResultCard]]:
         """The key results of some objectives, by objective."""

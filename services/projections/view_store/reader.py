@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby, starmap
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
@@ -64,7 +64,6 @@ FEW_UNITS: Final = 20
 FIRST: Final = ("", "", "")
 _key: Final = itemgetter(0, 1, 2)
 """Of a goal its place in the order."""
-EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KEY: Final = (schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.goal_id)
 _VERSION_KEY: Final = (schema.goal.c.kind, *_KEY)
 POSITION_MAX: Final = 2**63 - 1
@@ -675,9 +674,27 @@ class Reader:
         self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[ReadingRow]]:
         """What was said of the last period of each KPI of which somebody said a value."""
-        spans = [Span(kpi_id, EVER, as_of) for kpi_id in kpi_ids]
-        found = self._last_said(organisation_id, spans, known)
-        return {span.kpi_id: rows for span, rows in found.items()}
+        rows = _LAST_READINGS.rows(
+            self._connection,
+            [(each,) for each in kpi_ids],
+            organisation_id=organisation_id,
+            known=known,
+            as_of=as_of,
+        )
+        return _by_kpi(rows)
+
+    def counting_at(
+        self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
+    ) -> dict[str, ReadingRow]:
+        """The reading of each KPI that counts at a moment; none, where nothing was said."""
+        found: dict[str, ReadingRow] = {}
+        for kpi_id, last in self.last_readings(organisation_id, kpi_ids, known, as_of).items():
+            stands = standing.standing(last)
+            if not stands:  # see above
+                stands = standing.standing(self.readings(organisation_id, kpi_id, known, as_of))
+            if stands:
+                found[kpi_id] = stands[-1]
+        return found
 
     def missed_of(
         self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
@@ -1100,15 +1117,31 @@ def _readings() -> Select[*tuple[Any, ...]]:
 
 def _last_said(listed: FromClause) -> Select[*tuple[Any, ...]]:
     """What was said of the last period in each listed span, with the span."""
-    row, other = schema.reading.c, schema.reading.alias().c
+    other = schema.reading.alias().c
+    within = other.effective_at >= listed.c.since, other.effective_at <= listed.c.until
+    return _last_period(listed, other, within, listed.c.kpi_id, listed.c.since, listed.c.until)
+
+
+def _last_readings(listed: FromClause) -> Select[*tuple[Any, ...]]:
+    """What was said of the last period of each listed KPI."""
+    other = schema.reading.alias().c
+    return _last_period(listed, other, (other.effective_at <= _AS_OF,))
+
+
+def _last_period(
+    listed: FromClause,
+    other: Any,  # noqa: ANN401  # columns of readings
+    within: tuple[ColumnElement[bool], ...],
+    *told: ColumnElement[Any],
+) -> Select[*tuple[Any, ...]]:
+    row = schema.reading.c
     last = (
         select(other.effective_at)
         .where(
             other.organisation_id == _ORGANISATION,
             other.kpi_id == listed.c.kpi_id,
             other.position <= _KNOWN,
-            other.effective_at >= listed.c.since,
-            other.effective_at <= listed.c.until,
+            *within,
             _is_said(other.event),
         )
         .order_by(other.effective_at.desc())
@@ -1117,7 +1150,7 @@ def _last_said(listed: FromClause) -> Select[*tuple[Any, ...]]:
         .scalar_subquery()
     )
     return (
-        select(listed.c.kpi_id, listed.c.since, listed.c.until, schema.reading)
+        select(*told, schema.reading)
         .select_from(listed)
         .join(schema.reading, and_(row.kpi_id == listed.c.kpi_id, row.effective_at == last))
         .where(row.organisation_id == _ORGANISATION, row.position <= _KNOWN)
@@ -1333,6 +1366,7 @@ _SERIES: Final = ListStatement(
 _LAST_SAID: Final = TableStatement(
     {"kpi_id": Text, "since": BigInteger, "until": BigInteger}, _last_said
 )
+_LAST_READINGS: Final = TableStatement({"kpi_id": Text}, _last_readings)
 _LAST_SAID_OF: Final = ListStatement(
     lambda is_listed: select(func.max(schema.reading.c.position)).where(
         schema.reading.c.organisation_id == _ORGANISATION,
