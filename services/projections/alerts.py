@@ -4,6 +4,7 @@ Only cycles that run are read, so the answer costs what they hold, not what the 
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from goal_contracts.measures import KpiLinked
 from goal_contracts.queries import Alert, KeyResultCard, ObjectiveCard
@@ -17,6 +18,10 @@ from services.projections.views.alerts import WatchedKeyResult, WatchedKpi
 from services.projections.views.course import Course, course_of
 from services.projections.views.current import CycleState, KpiState, OrganisationState
 from services.projections.views.rows import ReadingRow
+
+AT_ONCE: Final = 32
+"""Key results whose check-ins are read together. To take in, or to let go of, those of a thousand
+is one step of Python, in which no event becomes a row."""
 
 
 class Scope(Struct, frozen=True):
@@ -102,29 +107,29 @@ def readings_of(
 def _watched(
     reader: Reader, organisation_id: str, of_cycle: Pursued, seen: Vantage
 ) -> Iterator[WatchedKeyResult]:
-    check_ins = reader.check_ins(
-        organisation_id,
-        [card.key_result_id for card in of_cycle.key_results],
-        seen.known,
-        seen.as_of,
-    )
     readings: dict[str, list[ReadingRow]] = {}
-    for card in of_cycle.key_results:
-        followed: list[ReadingRow] = []
-        if isinstance(card.measure, KpiLinked):
-            kpi_id = card.measure.kpi_id
-            if kpi_id not in readings:
-                readings[kpi_id] = readings_of(
-                    reader, organisation_id, kpi_id, of_cycle.course, seen
-                )
-            followed = readings[kpi_id]
-        yield WatchedKeyResult(
-            card=card,
-            objective=of_cycle.objectives[card.objective_id],
-            course=of_cycle.course,
-            check_ins=standing.standing(check_ins.get(card.key_result_id, ())),
-            readings=followed,
+    cards = of_cycle.key_results
+    for start in range(0, len(cards), AT_ONCE):
+        some = cards[start : start + AT_ONCE]
+        check_ins = reader.check_ins(
+            organisation_id, [card.key_result_id for card in some], seen.known, seen.as_of
         )
+        for card in some:
+            followed: list[ReadingRow] = []
+            if isinstance(card.measure, KpiLinked):
+                kpi_id = card.measure.kpi_id
+                if kpi_id not in readings:
+                    readings[kpi_id] = readings_of(
+                        reader, organisation_id, kpi_id, of_cycle.course, seen
+                    )
+                followed = readings[kpi_id]
+            yield WatchedKeyResult(
+                card=card,
+                objective=of_cycle.objectives[card.objective_id],
+                course=of_cycle.course,
+                check_ins=standing.standing(check_ins.get(card.key_result_id, ())),
+                readings=followed,
+            )
 
 
 def _watched_kpis(

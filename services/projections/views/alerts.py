@@ -10,7 +10,7 @@ reasons) is not repeated: an alert leaves the house.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
-from itertools import pairwise
+from itertools import islice
 from typing import Final, TypeVar
 
 from goal_contracts import measures
@@ -108,9 +108,13 @@ def is_continuous(measure: Measure) -> bool:
 def _check_in(watched: WatchedKeyResult, begun: datetime, as_of: datetime) -> Iterator[Alert]:
     """R12: late from the end of the period on, overdue once the grace has passed as well."""
     course = watched.course
-    period = courses.missing(
-        begun, [each.effective_at for each in watched.check_ins], course, as_of
+    # A check-in makes up for all that were missing before it, so the last one says it all.
+    in_course = (
+        each.effective_at
+        for each in reversed(watched.check_ins)
+        if each.effective_at <= course.last
     )
+    period = courses.missing(begun, [*islice(in_course, 1)], course, as_of)
     if period is None:
         return
     first, last = period
@@ -148,11 +152,10 @@ def _behind_pace(watched: WatchedKeyResult, begun: datetime, as_of: datetime) ->
     judged_from = _judged_from(begun, course)
     if not is_continuous(card.measure) or judged_from is None or as_of > course.last:
         return
-    steps = _steps(watched)
-    since = _behind_since(steps, course, high, judged_from, as_of)
+    since = _behind_since(_steps_back(watched), course, high, judged_from, as_of)
     if since is None:
         return
-    progress = steps[-1][1]
+    _, progress = next(_steps_back(watched))
     severity: Severity = "critical" if as_of > _crossing(progress, low, course) else "warning"
     yield _of_key_result(
         watched,
@@ -174,22 +177,24 @@ def _judged_from(begun: datetime, course: Course) -> datetime | None:
     return start_of_day(last + (course.policy.cadence_grace_days + 1) * _DAY, course.zone)
 
 
-def _steps(watched: WatchedKeyResult) -> list[tuple[datetime, Decimal]]:
-    """Progress from each moment on, by the measure that holds now; nothing at the beginning."""
+def _steps_back(watched: WatchedKeyResult) -> Iterator[tuple[datetime, Decimal]]:
+    """Progress from each moment on, the last first, by the measure that holds now; at last nothing.
+
+    One by one: of most key results only the last is looked at.
+    """
     card, course = watched.card, watched.course
     rows: Sequence[CheckInRow | ReadingRow] = (
         watched.readings if isinstance(card.measure, KpiLinked) else watched.check_ins
     )
-    steps = [(course.start, measures.ZERO)]
-    for row in rows:
+    for row in reversed(rows):
         if row.value is not None:
             done = measures.progress(card.measure, row.value, course.policy.progress_ceiling)
-            steps.append((max(row.effective_at, course.start), done or measures.ZERO))
-    return steps
+            yield max(row.effective_at, course.start), done or measures.ZERO
+    yield course.start, measures.ZERO
 
 
 def _behind_since(
-    steps: Sequence[tuple[datetime, Decimal]],
+    steps_back: Iterable[tuple[datetime, Decimal]],
     course: Course,
     band: Decimal,
     judged_from: datetime,
@@ -198,15 +203,17 @@ def _behind_since(
     """Since when progress has been behind without a break; None, it is not."""
     if as_of < judged_from:
         return None
-    since: datetime | None = None
-    for (at, progress), (end, _) in pairwise((*steps, (as_of, measures.ZERO))):
+    since, until = None, as_of
+    for at, progress in steps_back:
+        end, until = until, at
         if at == end != as_of:
             continue  # replaced in the same instant
         crossing = _crossing(progress, band, course)
         if crossing >= end:
-            since = None
-        elif since is None or crossing > at:
-            since = max(crossing, judged_from, at)
+            break
+        since = max(crossing, judged_from, at)
+        if crossing > at:
+            break
     return since
 
 
