@@ -24,7 +24,7 @@ from services.projections.views.current import CycleState, KpiState, Organisatio
 
 ALL_FROM: Final = 200
 """Who asks for so many goals at once has all of a cycle made; fewer are made one by one."""
-ALL_MAX: Final = 20_000
+ALL_MAX: Final = 10_000
 """So many goals of a cycle are made at once at most: some seconds' work."""
 AT_A_TIME: Final = 500
 """Of so many objectives."""

@@ -52,8 +52,9 @@ BELOW_MAX: Final = 100_000
 
 CARDS_BYTES_MAX: Final = 128 * 2**20
 """Of the cards of closed cycles, as they are told."""
-CARDS_CUT_BYTES_MAX: Final = 16 * 2**20
-"""And of those of other cycles, for the pages to come of one answer."""
+CARDS_CUT_BYTES_MAX: Final = 64 * 2**20
+"""And of those of other cycles, for the pages to come of one answer: room for the largest cycle
+that is made at once, or each page would make it anew."""
 CARD_BYTES: Final = 256
 """What a card takes beside what is told of it: its place in the order."""
 KPI_CARDS_BYTES_MAX: Final = 32 * 2**20
