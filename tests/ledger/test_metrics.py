@@ -146,7 +146,7 @@ async def test_snapshots_are_measured_and_their_failures_counted(
     ledger: Ledger, nats_client: Client, stream_settings: StreamSettings
 ) -> None:
     class Unwritable(SnapshotStore):
-        async def save(self, held: Held) -> int:
+        async def save(self, held: Held, *, rest: float = 0) -> int:
             raise TimeoutError
 
     assert not await save_if_due(

@@ -30,11 +30,11 @@ class Unwritable(SnapshotStore):
 
     failures = 1
 
-    async def save(self, held: Held) -> int:
+    async def save(self, held: Held, *, rest: float = 0) -> int:
         if self.failures:
             self.failures -= 1
             raise nats.errors.TimeoutError
-        return await super().save(held)
+        return await super().save(held, rest=rest)
 
 
 @pytest.fixture
@@ -90,6 +90,27 @@ async def test_while_many_events_come_half_as_many_again_have_to_have_come(
             assert snapshots.position == 150
     async with kept(ledger, snapshots):
         await eventually(lambda: snapshots.position == 170)
+
+
+async def test_while_many_events_come_it_is_written_with_rests(
+    ledger: Ledger, snapshots: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    async def noted(held: Held, *, rest: float = 0) -> int:
+        rests.append(rest)
+        return await SnapshotStore.save(snapshots, held, rest=rest)
+
+    monkeypatch.setattr(snapshots, "save", noted)
+    await ledger.ask(*map(unit, range(99)))
+    with monkeypatch.context() as busy:
+        busy.setattr(snapshotting, "MANY", 0)
+        async with kept(ledger, snapshots):
+            await eventually(lambda: snapshots.position == 100)
+    await ledger.ask(*map(unit, range(99, 119)))
+    async with kept(ledger, snapshots):
+        await eventually(lambda: snapshots.position == 120)
+    assert rests == [snapshotting.REST_WHILE_BUSY, 0]
 
 
 async def test_no_more_is_written_than_is_due(ledger: Ledger, snapshots: SnapshotStore) -> None:

@@ -17,6 +17,7 @@ import gc
 import hashlib
 import inspect
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -113,19 +114,16 @@ class SnapshotStore:
                 return thawed
         return None
 
-    async def save(self, held: Held) -> int:
+    async def save(self, held: Held, *, rest: float = 0) -> int:
         """Write it down, block by block while others go on, and drop old ones; its bytes.
 
-        Raises Foreign if the log does not hold what the state has seen, and what the server says.
+        After each block it rests, so many times as long as the block took. Raises Foreign if the
+        log does not hold what the state has seen, and what the server says.
         """
         async with asyncio.timeout(WRITE_TIMEOUT_S):
             header = await self._header(held)
-            body = bytearray()
-            for block in to_blocks(held):
-                # In a thread, where it leaves the loop alone; between two blocks others have turns.
-                compressed = await asyncio.to_thread(zlib.compress, block, FASTEST)
-                body += len(compressed).to_bytes(LENGTH_BYTES) + compressed
-            whole = await asyncio.to_thread(sealed, header, body)
+        whole = await asyncio.to_thread(sealed, header, await _written(held, rest))
+        async with asyncio.timeout(WRITE_TIMEOUT_S):
             bucket = await self._declared()
             options = ObjectMetaOptions(max_chunk_size=CHUNK_BYTES)
             await bucket.put(f"{held.position:020}", whole, ObjectMeta(options=options))
@@ -241,6 +239,19 @@ def _has_seen_last(organisation: HeldOrganisation, recorded: Recorded) -> bool:
     """The state keeps no events, but it remembers where the last command's events ended."""
     answered = organisation.answers.last_position(recorded.command_id)
     return bool(answered == organisation.plain["position"] == recorded.position)
+
+
+async def _written(held: Held, rest: float) -> bytearray:
+    """Its blocks, each after its length."""
+    body = bytearray()
+    begun = time.perf_counter()
+    for block in to_blocks(held):
+        # In a thread, where it leaves the loop alone; between two blocks others have turns.
+        compressed = await asyncio.to_thread(zlib.compress, block, FASTEST)
+        body += len(compressed).to_bytes(LENGTH_BYTES) + compressed
+        await asyncio.sleep(rest * (time.perf_counter() - begun))
+        begun = time.perf_counter()
+    return body
 
 
 def sealed(header: Header, body: bytes | bytearray) -> bytes:
