@@ -3,14 +3,16 @@
 Only cycles that run are read, so the answer costs what they hold, not what the log holds.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Final, TypeVar
 
 from goal_contracts.measures import KpiLinked
 from goal_contracts.queries import Alert, KeyResultCard, ObjectiveCard
 from msgspec import Struct
 
 from services.projections.as_of import MISSED_MAX, Vantage
+from services.projections.rests import Rest, no_rest
 from services.projections.view_store import schema
 from services.projections.view_store.reader import Reader
 from services.projections.views import alerts, standing
@@ -19,9 +21,12 @@ from services.projections.views.course import Course, course_of
 from services.projections.views.current import CycleState, KpiState, OrganisationState
 from services.projections.views.rows import ReadingRow
 
-AT_ONCE: Final = 32
-"""Key results whose check-ins are read together. To take in, or to let go of, those of a thousand
-is one step of Python, in which no event becomes a row."""
+KEY_RESULTS_AT_ONCE: Final = 32
+"""So many have their check-ins read together. To take in, or to let go of, those of a thousand is
+one step of Python, in which no event becomes a row."""
+KPIS_AT_ONCE: Final = 500
+
+T = TypeVar("T")
 
 
 class Scope(Struct, frozen=True):
@@ -84,15 +89,19 @@ def alerts_of(
     organisation: OrganisationState,
     seen: Vantage,
     scope: Scope,
+    rest: Rest = no_rest,
 ) -> list[Alert]:
     """All alerts in their order."""
     found: list[Alert] = []
     for of_cycle in pursued(reader, organisation_id, organisation, seen, scope):
-        for watched in _watched(reader, organisation_id, of_cycle, seen):
-            found += alerts.on_key_result(watched, seen.as_of)
+        rest()
+        for some in _watched(reader, organisation_id, of_cycle, seen):
+            found += chain.from_iterable(alerts.on_key_result(each, seen.as_of) for each in some)
+            rest()
     if scope.cycle_id is None:
-        for watched_kpi in _watched_kpis(reader, organisation_id, organisation.zone, seen, scope):
-            found += alerts.on_kpi(watched_kpi, seen.as_of)
+        for some_kpis in _watched_kpis(reader, organisation_id, organisation.zone, seen, scope):
+            found += chain.from_iterable(alerts.on_kpi(each, seen.as_of) for each in some_kpis)
+            rest()
     return alerts.in_order(found)
 
 
@@ -106,61 +115,79 @@ def readings_of(
 
 def _watched(
     reader: Reader, organisation_id: str, of_cycle: Pursued, seen: Vantage
-) -> Iterator[WatchedKeyResult]:
+) -> Iterator[list[WatchedKeyResult]]:
+    """Some at a time."""
     readings: dict[str, list[ReadingRow]] = {}
-    cards = of_cycle.key_results
-    for start in range(0, len(cards), AT_ONCE):
-        some = cards[start : start + AT_ONCE]
+
+    def followed(card: KeyResultCard) -> list[ReadingRow]:
+        if not isinstance(card.measure, KpiLinked):
+            return []
+        kpi_id = card.measure.kpi_id
+        if kpi_id not in readings:
+            readings[kpi_id] = readings_of(reader, organisation_id, kpi_id, of_cycle.course, seen)
+        return readings[kpi_id]
+
+    for some in _cut(of_cycle.key_results, KEY_RESULTS_AT_ONCE):
         check_ins = reader.check_ins(
             organisation_id, [card.key_result_id for card in some], seen.known, seen.as_of
         )
-        for card in some:
-            followed: list[ReadingRow] = []
-            if isinstance(card.measure, KpiLinked):
-                kpi_id = card.measure.kpi_id
-                if kpi_id not in readings:
-                    readings[kpi_id] = readings_of(
-                        reader, organisation_id, kpi_id, of_cycle.course, seen
-                    )
-                followed = readings[kpi_id]
-            yield WatchedKeyResult(
+        yield [
+            WatchedKeyResult(
                 card=card,
                 objective=of_cycle.objectives[card.objective_id],
                 course=of_cycle.course,
                 check_ins=standing.standing(check_ins.get(card.key_result_id, ())),
-                readings=followed,
+                readings=followed(card),
             )
+            for card in some
+        ]
 
 
 def _watched_kpis(
     reader: Reader, organisation_id: str, zone: str, seen: Vantage, scope: Scope
-) -> Iterator[WatchedKpi]:
-    """All KPIs; a series is read as a whole only where its last reading is in breach."""
-    kpis = {
-        goal.goal_id: goal.state
+) -> Iterator[list[WatchedKpi]]:
+    """All KPIs, some at a time."""
+    kpis = [
+        goal.state
         for goal in reader.kpis(
             organisation_id, seen.known, seen.structure, unit_ids=scope.unit_ids
         )
         if isinstance(goal.state, KpiState) and not goal.state.card.retired
-    }
+    ]
+    for some in _cut(kpis, KPIS_AT_ONCE):
+        by_id = {kpi.card.kpi_id: kpi for kpi in some}
+        readings = _readings_of_kpis(reader, organisation_id, by_id, seen)
+        missed = reader.missed_of(organisation_id, by_id, seen.known, seen.as_of)
+        yield [
+            WatchedKpi(
+                kpi=kpi,
+                zone=zone,
+                readings=readings.get(kpi_id, ()),
+                missed=standing.still_missed(missed.get(kpi_id, ()))[-MISSED_MAX:],
+            )
+            for kpi_id, kpi in by_id.items()
+        ]
+
+
+def _readings_of_kpis(
+    reader: Reader, organisation_id: str, kpis: Mapping[str, KpiState], seen: Vantage
+) -> dict[str, list[ReadingRow]]:
+    """The last readings; a series is read as a whole only where its last reading is in breach."""
     bounds = seen.known, seen.as_of
-    last = {
+    found = {
         kpi_id: standing.standing(rows)
         for kpi_id, rows in reader.last_readings(organisation_id, kpis, *bounds).items()
     }
     # Where the last period was taken back, one before it counts: which, only the series tells.
     whole = [
         kpi_id
-        for kpi_id, readings in last.items()
+        for kpi_id, readings in found.items()
         if not readings or alerts.is_breach(readings[-1], kpis[kpi_id].versions)
     ]
     for kpi_id, rows in reader.series(organisation_id, whole, *bounds).items():
-        last[kpi_id] = standing.standing(rows)
-    missed = reader.missed_of(organisation_id, kpis, *bounds)
-    for kpi_id, kpi in kpis.items():
-        yield WatchedKpi(
-            kpi=kpi,
-            zone=zone,
-            readings=last.get(kpi_id, ()),
-            missed=standing.still_missed(missed.get(kpi_id, ()))[-MISSED_MAX:],
-        )
+        found[kpi_id] = standing.standing(rows)
+    return found
+
+
+def _cut(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

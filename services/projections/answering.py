@@ -78,6 +78,7 @@ from services.projections.diff import BEGINNING, SECTIONS, Comparison, Place, Si
 from services.projections.insights import Outlook
 from services.projections.kept_cards import ALL_FROM, CardsOfCycles, CardsOfKpis, Part, settled
 from services.projections.report import parts_of, told
+from services.projections.rests import Rest, no_rest
 from services.projections.roll_ups import parents_of, roll_ups_of
 from services.projections.view_store import schema
 from services.projections.view_store.change_reader import is_part, of_event_seen
@@ -108,13 +109,21 @@ class EventsAfter(Struct, frozen=True):
 
 
 class Asked:
-    """One organisation's answers, in one worker."""
+    """One organisation's answers, in one worker; where nobody waits for them it takes rests."""
 
-    def __init__(self, reader: Reader, organisation_id: str, now: datetime, position: int) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        organisation_id: str,
+        now: datetime,
+        position: int,
+        rest: Rest = no_rest,
+    ) -> None:
         self._reader = reader
         self._organisation_id = organisation_id
         self._now = now
         self._position = position
+        self._rest = rest
         self._organisations: dict[int, OrganisationState | None] = {}
         self._below: dict[tuple[str, int], frozenset[str]] = {}
         self._homes: dict[tuple[str, str], Home | None] = {}
@@ -654,7 +663,9 @@ class Asked:
         found = self._reader.kept.alerts.get(key)
         if found is None:
             organisation = self._organisation_seen(seen)
-            found = alerts_of(self._reader, self._organisation_id, organisation, seen, scope)
+            found = alerts_of(
+                self._reader, self._organisation_id, organisation, seen, scope, self._rest
+            )
         alerts = [alert for alert in found if query.owner in {None, alert.owner}]
         end = start + limit
         if end < len(alerts):  # for the pages to come

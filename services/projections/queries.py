@@ -40,6 +40,7 @@ from msgspec import Struct
 from services.projections.answering import Asked, EventsAfter
 from services.projections.cannot_answer import CannotAnswer
 from services.projections.feed import Feed
+from services.projections.rests import rests
 from services.projections.succession import Views
 from services.projections.view_store.reader import Connecting, Memory, reading
 from services.projections.view_store.store import StoreUnavailable
@@ -159,10 +160,13 @@ class Questions:
             raise
 
     def in_full(self, organisation_id: str, query: Query, expected: type[A], now: datetime) -> A:
-        """The whole answer as one page, for who is in this process; raises CannotAnswer."""
+        """The whole answer as one page, for who is in this process and does not wait for it.
+
+        Raises CannotAnswer.
+        """
         position = self._feed.position
         with reading(self.engine, self._memory, position) as reader:
-            asked = Asked(reader, organisation_id, now, position)
+            asked = Asked(reader, organisation_id, now, position, rests())
             answer = asked.answer(query, WHOLE)
         if not isinstance(answer, expected):
             raise TypeError(f"{type(query).__name__} was answered by {type(answer).__name__}")

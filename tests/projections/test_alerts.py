@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any, Final
 from unittest.mock import Mock
 
@@ -13,9 +14,11 @@ from goal_contracts.policy import Policy
 from goal_contracts.queries import Alert, AlertList, Alerts
 from msgspec.structs import replace
 
-from services.projections import answering
+from services.projections import answering, rests
 from services.projections.alerts import alerts_of
+from services.projections.answering import Asked
 from services.projections.cannot_answer import CannotAnswer
+from services.projections.view_store import reader as view_reader
 from services.projections.view_store.store import ViewStore
 from services.projections.views.days import end_of_day
 from tests.projections import company
@@ -460,6 +463,25 @@ def test_all_pages_are_cut_from_one_piece_of_work(
     assert worked_out.call_count == 1
     ask.pages(Alerts(as_of="2025-08-01", limit=2, unit="sales"))
     assert worked_out.call_count == 2
+
+
+def test_who_is_waited_for_takes_no_rest_and_whoever_is_not_one_after_each_piece_of_work(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = many()
+    fill(store, log)
+    clock, slept = count(step=1.5), list[float]()
+    monkeypatch.setattr(rests, "time", Mock(perf_counter=clock.__next__, sleep=slept.append))
+    with view_reader.reading(store.engine) as reader:
+        asked = Alerts(as_of="2025-08-01")
+        told = Asked(reader, company.OPENED.organisation_id, at(8, 1), len(log)).answer(asked, 100)
+        assert slept == []
+        rested = Asked(
+            reader, company.OPENED.organisation_id, at(8, 1), len(log), rests.rests()
+        ).answer(asked, 100)
+    assert rested == told
+    # After what runs, the check-ins of some of it, and some KPIs.
+    assert slept == [1.5 * rests.TIMES] * 3
 
 
 def test_the_same_moment_has_the_same_bytes_whatever_came_later(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import Mock
 from uuid import uuid4
 
 import msgspec
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.projections import queries
 from services.projections.feed import Feed
 from services.projections.outbox import CONTENT_TYPE, MESSAGE_ID, Outbox
 from services.projections.queries import Questions
@@ -148,6 +150,16 @@ async def test_an_alert_is_told_once_to_its_owner_and_says_what_it_is_of(place: 
     assert (message.subject, message.data.owner) == ("key_result/kr", "ada")
     assert (message.position, message.time) == (len(place.log), at(7, 8))
     assert place.ids == [f"{place.organisation_id} {message.id}"]
+
+
+async def test_alerts_are_looked_for_with_rests(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = Mock()
+    monkeypatch.setattr(queries, "rests", lambda: rest)
+    await place.happens(pursued())
+    await place.outbox().send_what_is_due(at(7, 8))
+    assert rest.called
 
 
 async def test_another_fact_is_told_beside_it(place: Place) -> None:
