@@ -83,7 +83,8 @@ from services.projections.roll_ups import parents_of, roll_ups_of
 from services.projections.view_store import schema
 from services.projections.view_store.change_reader import is_part, of_event_seen
 from services.projections.view_store.goals import Goal, Key
-from services.projections.view_store.reader import FIRST, POSITION_MAX, Home, Reader, of_units
+from services.projections.view_store.reader import FIRST, POSITION_MAX, Home, Reader
+from services.projections.view_store.selects import of_units
 from services.projections.views import standing
 from services.projections.views.course import course_of
 from services.projections.views.current import CycleState, KpiState, OrganisationState

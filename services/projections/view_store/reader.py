@@ -17,38 +17,24 @@ from weakref import WeakKeyDictionary
 
 from goal_contracts.queries import ObjectiveCard
 from sqlalchemy import (
-    BigInteger,
-    BindParameter,
     Column,
     ColumnElement,
     Connection,
     Engine,
-    FromClause,
-    Select,
     Table,
     Text,
-    and_,
-    bindparam,
-    case,
     func,
     literal,
-    literal_column,
-    or_,
     select,
-    true,
 )
 from sqlalchemy import tuple_ as row_of
 
-from services.projections.view_store import kept, schema
+from services.projections.view_store import kept, schema, selects
 from services.projections.view_store.change_reader import ChangeReader
 from services.projections.view_store.goals import Goal, Key
 from services.projections.view_store.kept import Kept, Version, Versions
 from services.projections.view_store.statements import (
-    IsListed,
-    ListStatement,
     Row,
-    Statement,
-    TableStatement,
 )
 from services.projections.view_store.store import unless_lost
 from services.projections.views import current, standing
@@ -64,8 +50,6 @@ FEW_UNITS: Final = 20
 FIRST: Final = ("", "", "")
 _key: Final = itemgetter(0, 1, 2)
 """Of a goal its place in the order."""
-_KEY: Final = (schema.goal.c.cycle_id, schema.goal.c.objective_id, schema.goal.c.goal_id)
-_VERSION_KEY: Final = (schema.goal.c.kind, *_KEY)
 POSITION_MAX: Final = 2**63 - 1
 
 
@@ -191,7 +175,7 @@ class Reader:
 
     def last_position(self, organisation_id: str, at_most: int) -> tuple[int, datetime] | None:
         """The organisation's last event at or before a position, and what was known by then."""
-        rows = _LAST_POSITION.rows(
+        rows = selects.LAST_POSITION.rows(
             self._connection, organisation_id=organisation_id, at_most=at_most
         )
         return (rows[0][0], rows[0][1]) if rows else None
@@ -207,7 +191,7 @@ class Reader:
 
     def last_in_cycle(self, organisation_id: str, cycle_id: str, at_most: int) -> int:
         """The position of the last event of a cycle or its goals at or before another; 0, none."""
-        rows = _LAST_IN_CYCLE.rows(
+        rows = selects.LAST_IN_CYCLE.rows(
             self._connection, organisation_id=organisation_id, cycle_id=cycle_id, at_most=at_most
         )
         return rows[0][0] if rows else 0
@@ -222,14 +206,16 @@ class Reader:
             return None
 
         def behind(position: int) -> list[Version]:
-            rows = _VERSIONS.rows(self._connection, organisation_id=organisation_id, after=position)
+            rows = selects.VERSIONS.rows(
+                self._connection, organisation_id=organisation_id, after=position
+            )
             return [Version(kind, _goal(kind, (*key, state)), at) for kind, *key, at, state in rows]
 
         return self.kept.versions(organisation_id, structure, self._position, behind)
 
     def position_known_at(self, organisation_id: str, known_at: datetime) -> int:
         """The greatest position whose running maximum of `known_at` is not after a date."""
-        rows = _POSITION_KNOWN_AT.rows(
+        rows = selects.POSITION_KNOWN_AT.rows(
             self._connection, organisation_id=organisation_id, known_at=known_at
         )
         return rows[0][0] if rows else 0
@@ -244,7 +230,7 @@ class Reader:
         if (versions := self._versions(organisation_id, kind, POSITION_MAX)) is not None:
             began = versions.began(kind, goal_id)
             return None if began is None else Home("", "", began, has_comments=False)
-        rows = _HOME_OF.rows(
+        rows = selects.HOME_OF.rows(
             self._connection,
             organisation_id=organisation_id,
             kind=kind,
@@ -272,12 +258,12 @@ class Reader:
         """Things of a kind as they stood, in order; read as far as wanted."""
         if where:
             statement = (
-                _stood(literal(organisation_id), literal(kind), literal(structure))
+                selects.stood(literal(organisation_id), literal(kind), literal(structure))
                 .where(*where)
-                .order_by(*_KEY)
+                .order_by(*selects.KEY)
             )
             if after != FIRST:
-                statement = statement.where(row_of(*_KEY) > row_of(*after))
+                statement = statement.where(row_of(*selects.KEY) > row_of(*after))
             for found in self._connection.execute(statement):
                 yield self._remembered(kind, structure, found)
             return
@@ -287,7 +273,7 @@ class Reader:
             return
         more = True
         while more:
-            rows = _GOALS.rows(
+            rows = selects.GOALS.rows(
                 self._connection,
                 organisation_id=organisation_id,
                 kind=kind,
@@ -313,7 +299,7 @@ class Reader:
         limit: int,
     ) -> list[Goal]:
         """Objectives or key results of a cycle as they stood, in order."""
-        rows = _GOALS_OF_CYCLE.rows(
+        rows = selects.GOALS_OF_CYCLE.rows(
             self._connection,
             organisation_id=organisation_id,
             kind=kind,
@@ -350,7 +336,7 @@ class Reader:
 
     def count_in_cycle(self, organisation_id: str, cycle_id: str) -> int:
         """How many goals a cycle has, with those that come later."""
-        rows = _COUNT_IN_CYCLE.rows(
+        rows = selects.COUNT_IN_CYCLE.rows(
             self._connection, organisation_id=organisation_id, cycle_id=cycle_id
         )
         return sum(row[0] for row in rows)
@@ -390,7 +376,7 @@ class Reader:
             return filter(None, (versions.stood(kind, each, structure) for each in wanted))
         if missing := wanted - known.keys():
             # Asked for their order, the database would walk through everything for it.
-            rows = _GOALS_BY_ID.rows(
+            rows = selects.GOALS_BY_ID.rows(
                 self._connection,
                 missing,
                 organisation_id=organisation_id,
@@ -408,7 +394,7 @@ class Reader:
         wanted = {(structure, *each) for each in objectives}
         missing = wanted - self._key_results.keys()
         self._key_results |= {each: [] for each in missing}
-        rows = _KEY_RESULTS_OF.rows(
+        rows = selects.KEY_RESULTS_OF.rows(
             self._connection,
             [each[1:] for each in missing],
             organisation_id=organisation_id,
@@ -463,7 +449,7 @@ class Reader:
         if key not in self._ever:
             found = self._ever[key] = defaultdict(list)
             # Who asks for the ones mostly asks for the others next.
-            for of_kind, goal_id in _EVER_OF_UNITS.rows(
+            for of_kind, goal_id in selects.EVER_OF_UNITS.rows(
                 self._connection,
                 [(each_kind, unit_id) for each_kind in ("objective", "kpi") for unit_id in key],
                 organisation_id=organisation_id,
@@ -478,7 +464,7 @@ class Reader:
         known, wanted = self._aligned[structure], set(parents)
         missing = wanted - known.keys()
         known.update((parent, []) for parent in missing)
-        for row in _ALIGNMENTS.rows(
+        for row in selects.ALIGNMENTS.rows(
             self._connection, missing, organisation_id=organisation_id, structure=structure
         ):
             known[row[0]].append(Alignment._make(row))
@@ -506,12 +492,12 @@ class Reader:
         if kpi_ids is None and unit_ids is not None:
             kpi_ids = self._ever_of_units(organisation_id, "kpi", unit_ids)
         if kpi_ids is not None:
-            of_ids = sorted(_KPIS_BY_ID.rows(self._connection, kpi_ids, **bounds))
+            of_ids = sorted(selects.KPIS_BY_ID.rows(self._connection, kpi_ids, **bounds))
             yield from _kpis((row for row in of_ids if row[0] > after), unit_ids)
             return
         more = True
         while more:
-            some = _KPIS.rows(self._connection, after=after, limit=AT_A_TIME, **bounds)
+            some = selects.KPIS.rows(self._connection, after=after, limit=AT_A_TIME, **bounds)
             yield from _kpis(some, None)
             more = len(some) == AT_A_TIME
             after = some[-1][0] if some else after
@@ -527,7 +513,7 @@ class Reader:
         limit: int,
     ) -> list[KpiMark]:
         """The same in short: what the states of KPIs and the readings that count differ by."""
-        rows = _KPI_MARKS.rows(
+        rows = selects.KPI_MARKS.rows(
             self._connection,
             organisation_id=organisation_id,
             known=known,
@@ -540,7 +526,7 @@ class Reader:
 
     def linked_kpis(self, organisation_id: str, cycle_id: str, known: int) -> list[str]:
         """The KPIs that key results of a cycle follow or have followed."""
-        rows = _LINKED_KPIS.rows(
+        rows = selects.LINKED_KPIS.rows(
             self._connection, organisation_id=organisation_id, cycle_id=cycle_id, known=known
         )
         return [row[0] for row in rows]
@@ -551,7 +537,7 @@ class Reader:
         self, organisation_id: str, key_result_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[CheckInRow]]:
         """What was said of some key results, in the order of the keys."""
-        rows = _CHECK_INS.rows(
+        rows = selects.CHECK_INS.rows(
             self._connection,
             key_result_ids,
             organisation_id=organisation_id,
@@ -567,7 +553,7 @@ class Reader:
         self, organisation_id: str, key_result_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, CheckInRow]:
         """What comes last, in the order of the keys, of what was said of some key results."""
-        rows = _LAST_CHECK_INS.rows(
+        rows = selects.LAST_CHECK_INS.rows(
             self._connection,
             [(each,) for each in key_result_ids],
             organisation_id=organisation_id,
@@ -585,7 +571,7 @@ class Reader:
         self, organisation_id: str, kpi_id: str, known: int, as_of: datetime
     ) -> list[ReadingRow]:
         """What was said of a KPI, in the order of the keys."""
-        rows = _READINGS.rows(
+        rows = selects.READINGS.rows(
             self._connection,
             organisation_id=organisation_id,
             kpi_id=kpi_id,
@@ -617,7 +603,7 @@ class Reader:
             (each.kpi_id, *map(schema.microseconds, (each.since, each.until))): each
             for each in spans
         }
-        rows = _LAST_SAID.rows(
+        rows = selects.LAST_SAID.rows(
             self._connection, by_key, organisation_id=organisation_id, known=known
         )
         found: dict[Span, list[ReadingRow]] = defaultdict(list)
@@ -636,7 +622,7 @@ class Reader:
         known: int,
     ) -> int:
         """The position of what was said last of the periods of some KPIs in a span; 0, nothing."""
-        rows = _LAST_SAID_OF.rows(
+        rows = selects.LAST_SAID_OF.rows(
             self._connection,
             kpi_ids,
             organisation_id=organisation_id,
@@ -650,7 +636,7 @@ class Reader:
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], position: int
     ) -> set[str]:
         """Which of some things had come to be by a position."""
-        rows = _THERE.rows(
+        rows = selects.THERE.rows(
             self._connection,
             goal_ids,
             organisation_id=organisation_id,
@@ -665,7 +651,7 @@ class Reader:
         self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[ReadingRow]]:
         """What was said of some KPIs, each in the order of the keys."""
-        rows = _SERIES.rows(
+        rows = selects.SERIES.rows(
             self._connection, kpi_ids, organisation_id=organisation_id, known=known, as_of=as_of
         )
         return _by_kpi(rows)
@@ -674,7 +660,7 @@ class Reader:
         self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[ReadingRow]]:
         """What was said of the last period of each KPI of which somebody said a value."""
-        rows = _LAST_READINGS.rows(
+        rows = selects.LAST_READINGS.rows(
             self._connection,
             [(each,) for each in kpi_ids],
             organisation_id=organisation_id,
@@ -700,7 +686,7 @@ class Reader:
         self, organisation_id: str, kpi_ids: Iterable[str], known: int, as_of: datetime
     ) -> dict[str, list[ReadingRow]]:
         """What was said of the periods of some KPIs that were missed at first."""
-        rows = _ONCE_MISSED.rows(
+        rows = selects.ONCE_MISSED.rows(
             self._connection, kpi_ids, organisation_id=organisation_id, known=known, as_of=as_of
         )
         return _by_kpi(rows)
@@ -747,7 +733,7 @@ class Reader:
         self, organisation_id: str, kind: str, goal_id: str, known: int, *, limit: int
     ) -> list[ChangeRow]:
         """The last comments on a thing, in order."""
-        rows = _COMMENTS.rows(
+        rows = selects.COMMENTS.rows(
             self._connection,
             organisation_id=organisation_id,
             kind=kind,
@@ -822,7 +808,7 @@ class Reader:
 
     def events_at(self, organisation_id: str, positions: Iterable[int]) -> list[Replayed]:
         """The stored events at some positions, in order."""
-        rows = _EVENTS_AT.rows(self._connection, positions, organisation_id=organisation_id)
+        rows = selects.EVENTS_AT.rows(self._connection, positions, organisation_id=organisation_id)
         return sorted(starmap(Replayed, rows))
 
     def events(
@@ -874,15 +860,6 @@ def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
         yield wanted[start : start + IDS_MAX]
 
 
-def _of_goal(version: Any) -> tuple[ColumnElement[bool], ...]:  # noqa: ANN401  # columns of a table
-    goal = schema.goal.c
-    return (
-        version.organisation_id == goal.organisation_id,
-        version.kind == goal.kind,
-        version.goal_id == goal.goal_id,
-    )
-
-
 def _goal(kind: str, row: Row) -> Goal:
     cycle_id, objective_id, goal_id, state = row
     return Goal(cycle_id, objective_id, goal_id, current.decode(kind, state))
@@ -913,482 +890,6 @@ def _kpis(rows: Iterable[Row], unit_ids: Container[str] | None) -> Iterator[Goal
             and (unit_ids is None or kpi.card.unit_id in unit_ids)
         ):
             yield Goal("", "", kpi_id, KpiState(kpi.card, latest.versions))
-
-
-# ---------------------------------------------------------------------- the statements
-
-_ORGANISATION: Final[BindParameter[str]] = bindparam("organisation_id")
-_KIND: Final[BindParameter[str]] = bindparam("kind")
-_KNOWN: Final[BindParameter[int]] = bindparam("known")
-_STRUCTURE: Final[BindParameter[int]] = bindparam("structure")
-_AS_OF: Final[BindParameter[datetime]] = bindparam("as_of")
-_LIMIT: Final[BindParameter[int]] = bindparam("limit")
-_LAST: Final = schema.goal_version.alias().c
-"""Of a thing's versions the last one up to a position."""
-_ONE: Final[ColumnElement[Any]] = literal_column("1")
-"""As a limit: told with the text, so that a database can count on it."""
-
-
-def _stood(
-    organisation_id: ColumnElement[str],
-    kind: ColumnElement[str],
-    structure: ColumnElement[int],
-) -> Select[*tuple[Any, ...]]:
-    """Each thing of a kind with its state after its last version up to a position."""
-    goal = schema.goal.c
-    return select(*_KEY, _last_state(structure, *_of_goal(_LAST))).where(
-        goal.organisation_id == organisation_id,
-        goal.kind == kind,
-        goal.position <= structure,
-    )
-
-
-def _last_state(at_most: ColumnElement[int], *where: ColumnElement[bool]) -> ColumnElement[bytes]:
-    return _of_last_version(_LAST.state, at_most, *where)
-
-
-def _of_last_version(
-    column: ColumnElement[Any], at_most: ColumnElement[int], *where: ColumnElement[bool]
-) -> ColumnElement[Any]:
-    # Asked for like this it is one look at the index.
-    return (
-        select(column)
-        .where(*where, _LAST.position <= at_most)
-        .order_by(_LAST.position.desc())
-        .limit(_ONE)
-        .correlate(schema.goal)
-        .scalar_subquery()
-        .label(None)
-    )
-
-
-def of_units(unit_ids: Collection[str]) -> ColumnElement[bool]:
-    """For events: units themselves, and what belonged to one of them when it happened."""
-    event, goal, version = schema.event.c, schema.goal.c, schema.goal_version.c
-    owner_kind = case((event.kind == "key_result", "objective"), else_=event.kind)
-    owner_id = case((event.kind == "key_result", goal.objective_id), else_=event.goal_id)
-    unit_id = (
-        select(version.unit_id)
-        .select_from(schema.goal)
-        .join(
-            schema.goal_version,
-            and_(
-                version.organisation_id == event.organisation_id,
-                version.kind == owner_kind,
-                version.goal_id == owner_id,
-                version.position <= event.position,
-            ),
-        )
-        .where(
-            goal.organisation_id == event.organisation_id,
-            goal.kind == event.kind,
-            goal.goal_id == event.goal_id,
-        )
-        .order_by(version.position.desc())
-        .limit(1)
-        .correlate(schema.event)
-        .scalar_subquery()
-    )
-    return or_(and_(event.kind == "unit", event.goal_id.in_(unit_ids)), unit_id.in_(unit_ids))
-
-
-def _kpis_stood() -> Select[*tuple[Any, ...]]:
-    """Each KPI as it stood, or as it was first defined, and its newest version that was known.
-
-    The latter is NULL where both are looked for up to the same position, as mostly.
-    """
-    return _of_kpis(schema.goal.c.goal_id, *_of_versions_of_kpis(_LAST.state))
-
-
-def _of_versions_of_kpis(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
-    goal = schema.goal.c
-    begun = case((goal.position > _STRUCTURE, goal.position), else_=_STRUCTURE)
-    of_goal = _of_goal(_LAST)
-    newest = case((begun < _KNOWN, _of_last_version(column, _KNOWN, *of_goal)), else_=None)
-    return _of_last_version(column, begun, *of_goal), newest
-
-
-def _of_kpis(*columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    goal = schema.goal.c
-    return select(*columns).where(
-        goal.organisation_id == _ORGANISATION,
-        goal.kind == "kpi",
-        goal.position <= _KNOWN,
-    )
-
-
-def _after_kpi(kpis: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    goal = schema.goal.c
-    return (
-        kpis.where(goal.cycle_id == "", goal.objective_id == "", goal.goal_id > bindparam("after"))
-        .order_by(goal.goal_id)
-        .limit(_LIMIT)
-    )
-
-
-def _kpi_marks() -> Select[*tuple[Any, ...]]:
-    row, other = schema.reading.alias().c, schema.reading.alias().c
-    of_kpi = [
-        (each.organisation_id == _ORGANISATION, each.kpi_id == schema.goal.c.goal_id)
-        for each in (row, other)
-    ]
-    last = (
-        select(other.effective_at)
-        .where(
-            *of_kpi[1],
-            other.position <= _KNOWN,
-            other.effective_at <= _AS_OF,
-            _is_said(other.event),
-        )
-        .order_by(other.effective_at.desc())
-        .limit(_ONE)
-        .correlate(schema.goal)
-        .scalar_subquery()
-    )
-    said = (
-        select(func.max(row.position))
-        .where(*of_kpi[0], row.position <= _KNOWN, row.effective_at == last)
-        .correlate(schema.goal)
-        .scalar_subquery()
-    )
-    versions = _of_versions_of_kpis(_LAST.position)
-    return _of_kpis(schema.goal.c.goal_id, *versions, said)
-
-
-def _is_said(event: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether somebody said a value."""
-    return event.in_([literal_column("'recorded'"), literal_column("'corrected'")])
-
-
-def _last_check_ins(listed: FromClause) -> Select[*tuple[Any, ...]]:
-    """What was said of each listed key result at the last date of which anything was said."""
-    row, other = schema.check_in.c, schema.check_in.alias().c
-    last = (
-        select(other.effective_at)
-        .where(
-            other.organisation_id == _ORGANISATION,
-            other.key_result_id == listed.c.key_result_id,
-            other.position <= _KNOWN,
-            other.effective_at <= _AS_OF,
-        )
-        .order_by(other.effective_at.desc())
-        .limit(_ONE)
-        .correlate(listed)
-        .scalar_subquery()
-    )
-    return (
-        select(schema.check_in)
-        .select_from(listed)
-        .join(
-            schema.check_in,
-            and_(row.key_result_id == listed.c.key_result_id, row.effective_at == last),
-        )
-        .where(row.organisation_id == _ORGANISATION, row.position <= _KNOWN)
-    )
-
-
-def _last_check_in(listed: FromClause) -> Select[*tuple[Any, ...]]:
-    """Only what comes last of it, in one look at the index."""
-    row = schema.check_in.c
-    last = (
-        select(schema.check_in)
-        .where(
-            row.organisation_id == _ORGANISATION,
-            row.key_result_id == listed.c.key_result_id,
-            row.position <= _KNOWN,
-            row.effective_at <= _AS_OF,
-        )
-        .order_by(row.effective_at.desc(), row.first_position.desc(), row.position.desc())
-        .limit(_ONE)
-        .lateral()
-    )
-    return select(last).select_from(listed).join(last, true())
-
-
-def _readings() -> Select[*tuple[Any, ...]]:
-    column = schema.reading.c
-    return select(schema.reading).where(
-        column.organisation_id == _ORGANISATION,
-        column.kpi_id == bindparam("kpi_id"),
-        column.position <= _KNOWN,
-        column.effective_at <= _AS_OF,
-    )
-
-
-def _last_said(listed: FromClause) -> Select[*tuple[Any, ...]]:
-    """What was said of the last period in each listed span, with the span."""
-    other = schema.reading.alias().c
-    within = other.effective_at >= listed.c.since, other.effective_at <= listed.c.until
-    return _last_period(listed, other, within, listed.c.kpi_id, listed.c.since, listed.c.until)
-
-
-def _last_readings(listed: FromClause) -> Select[*tuple[Any, ...]]:
-    """What was said of the last period of each listed KPI."""
-    other = schema.reading.alias().c
-    return _last_period(listed, other, (other.effective_at <= _AS_OF,))
-
-
-def _last_period(
-    listed: FromClause,
-    other: Any,  # noqa: ANN401  # columns of readings
-    within: tuple[ColumnElement[bool], ...],
-    *told: ColumnElement[Any],
-) -> Select[*tuple[Any, ...]]:
-    row = schema.reading.c
-    last = (
-        select(other.effective_at)
-        .where(
-            other.organisation_id == _ORGANISATION,
-            other.kpi_id == listed.c.kpi_id,
-            other.position <= _KNOWN,
-            *within,
-            _is_said(other.event),
-        )
-        .order_by(other.effective_at.desc())
-        .limit(_ONE)
-        .correlate(listed)
-        .scalar_subquery()
-    )
-    return (
-        select(*told, schema.reading)
-        .select_from(listed)
-        .join(schema.reading, and_(row.kpi_id == listed.c.kpi_id, row.effective_at == last))
-        .where(row.organisation_id == _ORGANISATION, row.position <= _KNOWN)
-    )
-
-
-def _once_missed(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
-    """What was said of the periods that were missed; twice, where several were missed at once."""
-    row = schema.reading.c
-    missed = (
-        select(row.kpi_id, row.effective_at)
-        .where(
-            row.organisation_id == _ORGANISATION,
-            is_listed(row.kpi_id),
-            row.position <= _KNOWN,
-            row.effective_at <= _AS_OF,
-            schema.IS_MISSED,
-        )
-        .subquery()
-    )
-    return (
-        select(schema.reading)
-        .select_from(missed)
-        .join(
-            schema.reading,
-            and_(row.kpi_id == missed.c.kpi_id, row.effective_at == missed.c.effective_at),
-        )
-        .where(row.organisation_id == _ORGANISATION, row.position <= _KNOWN)
-    )
-
-
-_LAST_POSITION: Final = Statement(
-    select(schema.event.c.position, schema.event.c.known_at_max)
-    .where(
-        schema.event.c.organisation_id == _ORGANISATION,
-        schema.event.c.position <= bindparam("at_most"),
-    )
-    .order_by(schema.event.c.position.desc())
-    .limit(_ONE)
-)
-_LAST_IN_CYCLE: Final = Statement(
-    select(schema.event.c.position)
-    .where(
-        schema.event.c.organisation_id == _ORGANISATION,
-        schema.event.c.cycle_id == bindparam("cycle_id"),
-        schema.event.c.position <= bindparam("at_most"),
-    )
-    .order_by(schema.event.c.position.desc())
-    .limit(_ONE)
-)
-_POSITION_KNOWN_AT: Final = Statement(
-    select(schema.event.c.position)
-    .where(
-        schema.event.c.organisation_id == _ORGANISATION,
-        schema.event.c.known_at_max <= bindparam("known_at"),
-    )
-    .order_by(schema.event.c.known_at_max.desc(), schema.event.c.position.desc())
-    .limit(_ONE)
-)
-_VERSIONS: Final = Statement(
-    select(*_VERSION_KEY, schema.goal_version.c.position, schema.goal_version.c.state)
-    .select_from(schema.goal)
-    .join(schema.goal_version, and_(*_of_goal(schema.goal_version.c)))
-    .where(
-        schema.goal.c.organisation_id == _ORGANISATION,
-        schema.goal.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted(kept.KINDS)]),
-        schema.goal_version.c.position > bindparam("after"),
-    )
-)
-_HOME_OF: Final = Statement(
-    select(
-        *_KEY,
-        _last_state(_STRUCTURE, *_of_goal(_LAST)),
-        _last_state(
-            _STRUCTURE,
-            _LAST.organisation_id == schema.goal.c.organisation_id,
-            _LAST.kind == literal_column("'objective'"),
-            _LAST.goal_id == schema.goal.c.objective_id,
-        ),
-        schema.goal.c.position,
-        select(_ONE)
-        .where(
-            schema.change.c.organisation_id == schema.goal.c.organisation_id,
-            schema.change.c.kind == schema.goal.c.kind,
-            schema.change.c.goal_id == schema.goal.c.goal_id,
-            schema.IS_COMMENT,
-        )
-        .exists(),
-    ).where(
-        schema.goal.c.organisation_id == _ORGANISATION,
-        schema.goal.c.kind == _KIND,
-        schema.goal.c.goal_id == bindparam("goal_id"),
-    )
-)
-_THERE: Final = ListStatement(
-    lambda is_listed: select(schema.goal.c.goal_id).where(
-        schema.goal.c.organisation_id == _ORGANISATION,
-        schema.goal.c.kind == _KIND,
-        is_listed(schema.goal.c.goal_id),
-        schema.goal.c.position <= bindparam("position"),
-    )
-)
-_EVENTS_AT: Final = ListStatement(
-    lambda is_listed: select(schema.event.c.position, schema.event.c.payload).where(
-        schema.event.c.organisation_id == _ORGANISATION,
-        is_listed(schema.event.c.position),
-    )
-)
-_GOALS: Final = Statement(
-    _stood(_ORGANISATION, _KIND, _STRUCTURE)
-    .where(
-        row_of(*_KEY)
-        > row_of(bindparam("after_cycle"), bindparam("after_objective"), bindparam("after_goal"))
-    )
-    .order_by(*_KEY)
-    .limit(_LIMIT)
-)
-_GOALS_OF_CYCLE: Final = Statement(
-    _stood(_ORGANISATION, _KIND, _STRUCTURE)
-    .where(
-        schema.goal.c.cycle_id == bindparam("cycle_id"),
-        row_of(schema.goal.c.objective_id, schema.goal.c.goal_id)
-        > row_of(bindparam("after_objective"), bindparam("after_goal")),
-    )
-    .order_by(*_KEY)
-    .limit(_LIMIT)
-)
-_COUNT_IN_CYCLE: Final = Statement(
-    select(func.count()).where(
-        schema.goal.c.organisation_id == _ORGANISATION,
-        schema.goal.c.kind.in_([literal_column("'objective'"), literal_column("'key_result'")]),
-        schema.goal.c.cycle_id == bindparam("cycle_id"),
-    )
-)
-_GOALS_BY_ID: Final = ListStatement(
-    lambda is_listed: _stood(_ORGANISATION, _KIND, _STRUCTURE).where(
-        is_listed(schema.goal.c.goal_id)
-    )
-)
-_KEY_RESULTS_OF: Final = TableStatement(
-    {"cycle_id": Text, "objective_id": Text},
-    lambda listed: _stood(_ORGANISATION, literal("key_result"), _STRUCTURE).join(
-        listed,
-        and_(
-            schema.goal.c.cycle_id == listed.c.cycle_id,
-            schema.goal.c.objective_id == listed.c.objective_id,
-        ),
-    ),
-)
-_EVER_OF_UNITS: Final = TableStatement(
-    {"kind": Text, "unit_id": Text},
-    lambda listed: (
-        select(schema.goal_version.c.kind, schema.goal_version.c.goal_id)
-        .join(
-            listed,
-            and_(
-                schema.goal_version.c.kind == listed.c.kind,
-                schema.goal_version.c.unit_id == listed.c.unit_id,
-            ),
-        )
-        .where(schema.goal_version.c.organisation_id == _ORGANISATION)
-        .distinct()
-    ),
-)
-_KPIS: Final = Statement(_after_kpi(_kpis_stood()))
-_KPI_MARKS: Final = Statement(_after_kpi(_kpi_marks()))
-_KPIS_BY_ID: Final = ListStatement(
-    lambda is_listed: _kpis_stood().where(is_listed(schema.goal.c.goal_id))
-)
-_LINKED_KPIS: Final = Statement(
-    select(schema.link.c.kpi_id)
-    .distinct()
-    .where(
-        schema.link.c.organisation_id == _ORGANISATION,
-        schema.link.c.cycle_id == bindparam("cycle_id"),
-        schema.link.c.position <= _KNOWN,
-    )
-    .order_by(schema.link.c.kpi_id)
-)
-_ALIGNMENTS: Final = ListStatement(
-    lambda is_listed: select(
-        schema.alignment.c.parent, schema.alignment.c.position, schema.alignment.c.objective_id
-    ).where(
-        schema.alignment.c.organisation_id == _ORGANISATION,
-        is_listed(schema.alignment.c.parent),
-        schema.alignment.c.position <= _STRUCTURE,
-    )
-)
-_CHECK_INS: Final = ListStatement(
-    lambda is_listed: (
-        select(schema.check_in)
-        .where(
-            schema.check_in.c.organisation_id == _ORGANISATION,
-            is_listed(schema.check_in.c.key_result_id),
-            schema.check_in.c.position <= _KNOWN,
-            schema.check_in.c.effective_at <= _AS_OF,
-        )
-        .order_by(*schema.check_in.primary_key)
-    )
-)
-_LAST_CHECK_INS: Final = TableStatement(
-    {"key_result_id": Text}, _last_check_ins, select_lateral=_last_check_in
-)
-_READINGS: Final = Statement(_readings().order_by(*schema.reading.primary_key))
-_SERIES: Final = ListStatement(
-    lambda is_listed: select(schema.reading).where(
-        schema.reading.c.organisation_id == _ORGANISATION,
-        is_listed(schema.reading.c.kpi_id),
-        schema.reading.c.position <= _KNOWN,
-        schema.reading.c.effective_at <= _AS_OF,
-    )
-)
-_LAST_SAID: Final = TableStatement(
-    {"kpi_id": Text, "since": BigInteger, "until": BigInteger}, _last_said
-)
-_LAST_READINGS: Final = TableStatement({"kpi_id": Text}, _last_readings)
-_LAST_SAID_OF: Final = ListStatement(
-    lambda is_listed: select(func.max(schema.reading.c.position)).where(
-        schema.reading.c.organisation_id == _ORGANISATION,
-        is_listed(schema.reading.c.kpi_id),
-        schema.reading.c.effective_at >= bindparam("since"),
-        schema.reading.c.effective_at <= bindparam("until"),
-        schema.reading.c.position <= _KNOWN,
-    )
-)
-_ONCE_MISSED: Final = ListStatement(_once_missed)
-_COMMENTS: Final = Statement(
-    select(schema.change)
-    .where(
-        schema.change.c.organisation_id == _ORGANISATION,
-        schema.change.c.kind == _KIND,
-        schema.change.c.goal_id == bindparam("goal_id"),
-        schema.IS_COMMENT,
-        schema.change.c.position <= _KNOWN,
-    )
-    .order_by(schema.change.c.position.desc())
-    .limit(_LIMIT)
-)
 
 
 def _key_text(value: object) -> str:
