@@ -5,6 +5,7 @@ number and, where that is not enough, by bytes.
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -91,9 +92,11 @@ class Questions:
         self._workers = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="questions")
         self._waiting = 0
         self._memory = Memory()
+        self._is_closing = threading.Event()
 
     def close(self) -> None:
-        """After the last question was answered."""
+        """After the last question was answered; whoever rests does so no longer."""
+        self._is_closing.set()
         self._workers.shutdown()
 
     async def answer(self, subject: str, payload: bytes, now: datetime) -> bytes:
@@ -166,7 +169,7 @@ class Questions:
         """
         position = self._feed.position
         with reading(self.engine, self._memory, position) as reader:
-            asked = Asked(reader, organisation_id, now, position, rests())
+            asked = Asked(reader, organisation_id, now, position, rests(self._is_closing.wait))
             answer = asked.answer(query, WHOLE)
         if not isinstance(answer, expected):
             raise TypeError(f"{type(query).__name__} was answered by {type(answer).__name__}")

@@ -19,13 +19,13 @@ def no_rest() -> None:
     """Somebody waits."""
 
 
-def rests() -> Rest:
-    """To be called after each piece of work from now on."""
+def rests(wait: Callable[[float], object]) -> Rest:
+    """To be called after each piece of work from now on; `wait` lets so many seconds pass."""
     begun = time.perf_counter()
 
     def rest() -> None:
         nonlocal begun
-        time.sleep(TIMES * (time.perf_counter() - begun))
+        wait(TIMES * (time.perf_counter() - begun))
         begun = time.perf_counter()
 
     return rest

@@ -471,13 +471,13 @@ def test_who_is_waited_for_takes_no_rest_and_whoever_is_not_one_after_each_piece
     log = many()
     fill(store, log)
     clock, slept = count(step=1.5), list[float]()
-    monkeypatch.setattr(rests, "time", Mock(perf_counter=clock.__next__, sleep=slept.append))
+    monkeypatch.setattr(rests, "time", Mock(perf_counter=clock.__next__))
     with view_reader.reading(store.engine) as reader:
         asked = Alerts(as_of="2025-08-01")
         told = Asked(reader, company.OPENED.organisation_id, at(8, 1), len(log)).answer(asked, 100)
         assert slept == []
         rested = Asked(
-            reader, company.OPENED.organisation_id, at(8, 1), len(log), rests.rests()
+            reader, company.OPENED.organisation_id, at(8, 1), len(log), rests.rests(slept.append)
         ).answer(asked, 100)
     assert rested == told
     # After what runs, the check-ins of some of it, and some KPIs.

@@ -152,14 +152,20 @@ async def test_an_alert_is_told_once_to_its_owner_and_says_what_it_is_of(place: 
     assert place.ids == [f"{place.organisation_id} {message.id}"]
 
 
-async def test_alerts_are_looked_for_with_rests(
+async def test_alerts_are_looked_for_with_rests_until_the_service_stops(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rest = Mock()
-    monkeypatch.setattr(queries, "rests", lambda: rest)
+    rest, rests = Mock(), Mock()
+    rests.return_value = rest
+    monkeypatch.setattr(queries, "rests", rests)
     await place.happens(pursued())
-    await place.outbox().send_what_is_due(at(7, 8))
+    outbox = place.outbox()
+    await outbox.send_what_is_due(at(7, 8))
     assert rest.called
+    (wait,) = rests.call_args.args
+    assert not wait(0.001)
+    outbox._questions.close()
+    assert wait(60)  # at once
 
 
 async def test_another_fact_is_told_beside_it(place: Place) -> None:
