@@ -31,6 +31,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.http.settings import HttpSettings
+from services.projections import rests
 from services.projections.feed import finished
 from services.projections.metrics import Metrics, Status
 from services.projections.outbox import Outbox
@@ -57,8 +58,6 @@ AT_ONCE_MAX: Final = 256
 GARBAGE_THRESHOLDS: Final = (20_000, 50, 1_000)
 KEEP_AHEAD_EVERY_S: Final = 1.0
 """So often it is looked whether there is something to be made before it is asked for."""
-KEEP_AHEAD_REST: Final = 4
-"""After each step a rest, so many times as long."""
 CANNOT_REBUILD: Final = (
     CannotRebuild,
     NewerSchema,
@@ -285,7 +284,7 @@ class Projections:
             started = time.monotonic()
             more = await finished(partial(self._questions.keep_ahead, _clock()))
             cycles += more
-            await asyncio.sleep(KEEP_AHEAD_REST * (time.monotonic() - started))
+            await asyncio.sleep(rests.TIMES * (time.monotonic() - started))
         if cycles:
             log.info("cards_kept_ahead", cycles=cycles)
 
