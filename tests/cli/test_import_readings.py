@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from goal_contracts.commands import DefineKpi
+from goal_contracts.commands import DefineKpi, RecordReadings
 from goal_contracts.events import (
     Band,
     KpiBands,
@@ -339,6 +339,20 @@ def test_a_few_peers_say_nothing_about_what_is_usual(tmp_path: Path) -> None:
     (tmp_path / "values.csv").write_text(f"code,town,year,value\n{rows}")
     commands = [fact.command for fact in read(tmp_path).facts]
     assert {each.definition.bands for each in commands if isinstance(each, DefineKpi)} == {None}
+
+
+@pytest.mark.parametrize("rows", ["", '[rows]\ncolumn = "good"\nonly = ["yes"]\n'])
+def test_with_bands_too_a_row_of_an_unknown_indicator_is_told_and_nothing_else_is_lost(
+    tmp_path: Path, rows: str
+) -> None:
+    table = '[table]\nfile = "indicators.csv"\ncolumn = "Code"\nequals = "code"\n'
+    (tmp_path / "towns.toml").write_text(f"{BANDED}\n{table}{rows}")
+    (tmp_path / "indicators.csv").write_text("Code,good\nA,yes\n")
+    (tmp_path / "values.csv").write_text("code,town,year,value\nB,Ayr,2020,1\nA,Ayr,2020,2\n")
+    history = read(tmp_path)
+    assert told(history) == ["values.csv:2: indicators.csv has no 'B'"]
+    [readings] = [each for each in history.facts if isinstance(each.command, RecordReadings)]
+    assert readings.places == ("values.csv:3",)
 
 
 async def test_of_a_ratio_the_parts_are_read_and_the_ledger_computes_it(tmp_path: Path) -> None:

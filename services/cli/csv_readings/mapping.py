@@ -200,7 +200,7 @@ class _Mapping:
             try:
                 key, period, value = self._said(reader, cells, line, said)
                 if place in self._undefinable:
-                    raise Unmappable(self._undefinable[place])  # noqa: TRY301 - as the others are
+                    raise Unmappable(self._undefinable[place])  # noqa: TRY301 - told like any other row that is left out
             except Unmappable as why:
                 self.left.append(Left(place, str(why)))
                 continue

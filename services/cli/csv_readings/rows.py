@@ -84,11 +84,14 @@ class Reader:
         self._has_parts = any(self._parts)
 
     def is_wanted(self, cells: Cells) -> bool:
-        """Whether a row is one of those that are to be read."""
+        """Whether a row is one of those that are to be read; or why not, reading it will tell."""
         if self._wanted is None:
             return True
         cell, only = self._wanted
-        return cell(cells).strip() in only
+        try:
+            return cell(cells).strip() in only
+        except Unmappable:
+            return True
 
     def said(self, cells: Cells) -> tuple[str, Value]:
         """The period and what a row says of it; Unmappable if it says nothing."""
@@ -116,6 +119,8 @@ class Reader:
     def number(self, cells: Cells) -> tuple[str, Decimal] | None:
         """The period and the number, whatever else a row says; None without."""
         try:
+            if self._indicator is not None:
+                self._indicator(cells)
             number = _read_number(self._value(cells).strip(), self._manifest.columns.value)
             period = self._manifest.period.read(self._period(cells))
         except Unmappable:
