@@ -7,6 +7,7 @@ of an answer reflect the same one.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Final, assert_never
 
@@ -211,16 +212,17 @@ class Asked:
     def _as_of(self, query: AsOf, limit: int) -> Goals:
         zone = self._organisation().zone
         first, after = KINDS[0], FIRST
+        filters = _filters(query)
         if query.cursor is None:
-            seen = vantage(
-                self._reader, self._organisation_id, zone, query.as_of, query.known_at, self._now
-            )
+            times = query.as_of, query.known_at
+            one = next(iter(filters.items())) if len(filters) == 1 else None
+            look = one and partial(self._reader.home_known_at, self._organisation_id, *one)
+            seen = vantage(self._reader, self._organisation_id, zone, *times, self._now, look)
         else:
             seen, (first, *key) = resumed(query.cursor, self._position, 4)
             after = (key[0], key[1], key[2])
             if first not in KINDS:
                 raise CannotAnswer("malformed", NOT_OUR_CURSOR)
-        filters = _filters(query)
         for kind, goal_id in filters.items():
             self._require(kind, goal_id, seen.known, seen.structure)
 
@@ -229,9 +231,8 @@ class Asked:
         of_cycles = self._cards_of_cycles(picture, limit)
         told: dict[str, tuple[Any, ...]] = dict.fromkeys(KINDS, ())
         for kind in KINDS[KINDS.index(first) :]:
-            if kind in {"objective", "key_result"} and filters.keys() <= {"cycle"}:
-                cycles = self._goals("cycle", filters, seen, FIRST)
-                part = of_cycles.page(kind, cycles, after, limit)
+            if kind in {"objective", "key_result"}:
+                part = self._cards_of_goals(kind, filters, of_cycles, picture, after, limit)
             elif kind == "kpi" and not filters:
                 part = CardsOfKpis(self._reader, self._organisation_id, picture).page(after, limit)
             else:
@@ -252,6 +253,49 @@ class Asked:
             comments=comments,
             cursor=cursor,
         )
+
+    def _cards_of_goals(
+        self,
+        kind: str,
+        filters: dict[str, str],
+        of_cycles: CardsOfCycles,
+        picture: Picture,
+        after: Key,
+        limit: int,
+    ) -> Part:
+        """A page of objectives or key results, of those that are kept as far as may be."""
+        seen = picture.seen
+        if filters.keys() <= {"cycle"}:
+            return of_cycles.page(kind, self._goals("cycle", filters, seen, FIRST), after, limit)
+        if filters.keys() <= {"cycle", "unit"}:
+
+            def goals(cycle_ids: set[str]) -> Iterator[Goal]:
+                objectives = self._objectives(filters, seen)
+                some = [each for each in objectives if each[0] in cycle_ids]
+                return self._of_objectives(kind, some, seen, after)
+
+            cycles = {key: each for key, each in filters.items() if key == "cycle"}
+            return of_cycles.page_of_units(
+                kind,
+                self._goals("cycle", cycles, seen, FIRST),
+                self._units_below(filters["unit"], seen),
+                goals,
+                after,
+                limit,
+            )
+        if len(filters) == 1:
+            (asked, goal_id), *_ = filters.items()
+            home = self._home_of(asked, goal_id, seen.structure)
+            if home is not None and kind in SHOWN_WITH[asked]:
+                objective_id = home.objective_id or goal_id
+                key_result_id = goal_id if asked == "key_result" else None
+                for cycle in self._by_id("cycle", [home.cycle_id], seen, FIRST):
+                    part = of_cycles.page_of_goal(
+                        kind, cycle, objective_id, key_result_id, after, limit
+                    )
+                    if part is not None:
+                        return part
+        return _part(kind, self._goals(kind, filters, seen, after), picture, after, limit)
 
     def _comments(self, query: AsOf, seen: Vantage, limit: int) -> tuple[CommentCard, ...]:
         """The last comments on the one goal asked for."""
@@ -452,8 +496,14 @@ class Asked:
         zone = self._organisation().zone
         if query.cursor is not None:
             return resumed(query.cursor, self._position, key_length)
+        match query:
+            case Readings():
+                look = partial(self._reader.readings_known_at, self._organisation_id, query.kpi)
+            case _:
+                place = query.kind, query.id
+                look = partial(self._reader.home_known_at, self._organisation_id, *place)
         times = query.as_of, query.known_at
-        return vantage(self._reader, self._organisation_id, zone, *times, self._now), []
+        return vantage(self._reader, self._organisation_id, zone, *times, self._now, look), []
 
     def _readings(self, query: Readings, limit: int) -> ReadingSeries:
         seen, key = self._moment(query, 1)

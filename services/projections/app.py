@@ -58,6 +58,8 @@ AT_ONCE_MAX: Final = 256
 GARBAGE_THRESHOLDS: Final = (20_000, 50, 1_000)
 KEEP_AHEAD_EVERY_S: Final = 1.0
 """So often it is looked whether there is something to be made before it is asked for."""
+KEEP_AHEAD_AGAIN_S: Final = 10.0
+"""So long nothing is, where there is news all the time."""
 CANNOT_REBUILD: Final = (
     CannotRebuild,
     NewerSchema,
@@ -263,19 +265,21 @@ class Projections:
             await self.views.reaches(last, CATCH_UP_S)
 
     async def _keep_ahead(self) -> None:
-        """Once views have caught up, make what whoever asks for everything would wait for."""
-        kept_of = 0
+        """Once views have caught up, and then whenever there is news, make what others wait for."""
+        kept_of, pause_s = (0, 0), KEEP_AHEAD_EVERY_S
         while True:
-            await asyncio.sleep(KEEP_AHEAD_EVERY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = KEEP_AHEAD_EVERY_S
             status = self.views.status()
-            if status.has_caught_up and not status.is_outdated and status.generation != kept_of:
+            is_whole = status.has_caught_up and not status.is_outdated
+            if is_whole and (place := (status.generation, self.views.position)) != kept_of:
                 try:
                     await self._keep_all_ahead()
                 except (NothingAnswers, StoreUnavailable):
                     continue  # as soon as they are there
                 except Exception:
                     log.exception("cards_not_kept_ahead")  # whoever asks waits for them
-                kept_of = status.generation
+                kept_of, pause_s = place, KEEP_AHEAD_AGAIN_S
 
     async def _keep_all_ahead(self) -> None:
         """A little at a time, and most of the time nothing: somebody may ask meanwhile."""

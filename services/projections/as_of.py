@@ -14,7 +14,7 @@ results stand as they had come to be by both, which is the position `structure`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -52,6 +52,11 @@ DAY_LENGTH: Final = len("2022-01-31")
 MISSED_MAX: Final = 100
 """Of a KPI's missed periods, at most so many are named."""
 TICK: Final = timedelta(microseconds=1)
+Look = Callable[[datetime], int | None]
+"""Finds what a question will ask from a moment on, and with it the position that was known then.
+
+None, if there is nothing to be found.
+"""
 
 
 class NoSuchMoment(ValueError):
@@ -87,11 +92,18 @@ def vantage(
     as_of: Moment | None,
     known_at: Moment | None,
     now: datetime,
+    look: Look | None = None,
 ) -> Vantage:
-    """Where a question stands; NoSuchMoment if its moments cannot be read."""
+    """Where a question stands; NoSuchMoment if its moments cannot be read.
+
+    `look` saves a trip to the database where the question has one moment, a date.
+    """
     if as_of is None and known_at is None:
         return present(reader, organisation_id, now)
-    by_position, by = _place(reader, organisation_id, zone, as_of or known_at or "")
+    has_two = as_of is not None and known_at is not None
+    by_position, by = _place(
+        reader, organisation_id, zone, as_of or known_at or "", None if has_two else look
+    )
     known, at = by_position, by
     if as_of is not None and known_at is not None:
         known, at = _place(reader, organisation_id, zone, known_at)
@@ -143,7 +155,9 @@ def read_moment(text: Moment, zone: str, *, is_start: bool = False) -> datetime 
         ) from error
 
 
-def _place(reader: Reader, organisation_id: str, zone: str, text: Moment) -> tuple[int, datetime]:
+def _place(
+    reader: Reader, organisation_id: str, zone: str, text: Moment, look: Look | None = None
+) -> tuple[int, datetime]:
     """The position a moment stands for, and its time."""
     moment = read_moment(text, zone)
     if isinstance(moment, int):
@@ -151,7 +165,10 @@ def _place(reader: Reader, organisation_id: str, zone: str, text: Moment) -> tup
         if found is None:
             raise NoSuchMoment(f"{text} lies before the organisation began: give a later position")
         return found
-    return reader.position_known_at(organisation_id, moment), moment
+    position = None if look is None else look(moment)
+    if position is None:
+        position = reader.position_known_at(organisation_id, moment)
+    return position, moment
 
 
 class Picture:

@@ -7,7 +7,9 @@ reading to the next.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,8 +18,10 @@ from goal_contracts.queries import KeyResultCard, KpiCard, ObjectiveCard
 from msgspec import Raw, Struct
 
 from services.projections.as_of import Picture, Reached, Vantage
+from services.projections.view_store import schema
 from services.projections.view_store.goals import Goal, Key
 from services.projections.view_store.kept import Cards, CycleCards, KeptResults, Run
+from services.projections.view_store.late import Ended
 from services.projections.view_store.reader import FIRST, Reader
 from services.projections.views.course import course_of
 from services.projections.views.current import CycleState, KpiState, OrganisationState, State
@@ -51,28 +55,16 @@ def settled(
     organisation: OrganisationState,
     cycle: Goal,
     seen: Vantage,
+    *,
+    may_look: bool = True,
 ) -> Hashable:
     """All that the cards of a cycle's goals depend on, once it is closed; None before.
 
     There are its events, as a late correction is one, and the readings that count in it. What lies
     below its objectives is seen from its closing, by the rules of `organisation` where a cycle has
-    none of its own (see as_of).
+    none of its own (see as_of). Who may not look for them in the database is told None, too, where
+    they are not known yet.
     """
-    place = organisation_id, cycle.goal_id, seen
-    known = reader.kept.settled.get(place)
-    if known is None:
-        known = [_settled(reader, organisation_id, organisation, cycle, seen)]
-        reader.kept.settled.put(place, known)
-    return known[0]
-
-
-def _settled(
-    reader: Reader,
-    organisation_id: str,
-    organisation: OrganisationState,
-    cycle: Goal,
-    seen: Vantage,
-) -> Hashable:
     state = cycle.state
     if not isinstance(state, CycleState) or state.card.state != "closed":
         return None
@@ -81,18 +73,43 @@ def _settled(
     is_behind = seen.known >= closing.position and seen.known_at >= closing.at
     if not is_behind or seen.as_of < max(closing.at, course.end):
         return None
-    kpi_ids = reader.linked_kpis(organisation_id, cycle.goal_id, seen.known)
-    return (
-        organisation_id,
-        organisation.policy,
-        cycle.goal_id,
-        state.card.position,
-        *(
-            reader.last_in_cycle(organisation_id, cycle.goal_id, position)
-            for position in (seen.structure, seen.known)
-        ),
-        reader.last_said_of(organisation_id, kpi_ids, course.start, course.last, seen.known),
-    )
+    late = reader.late_known(organisation_id)
+    if late.upto < seen.known:
+        if not may_look:
+            return None
+        ended = partial(_ended, reader, organisation_id, organisation)
+        late = reader.late(organisation_id, seen.known, ended)
+    marks = late.marks(cycle.goal_id, seen.structure, seen.known)
+    return organisation_id, organisation.policy, cycle.goal_id, state.card.position, *marks
+
+
+def _ended(
+    reader: Reader, organisation_id: str, organisation: OrganisationState, upto: int
+) -> Iterator[Ended]:
+    """All cycles that had been closed; when they were to end changes no more (R2)."""
+    for cycle in reader.goals(organisation_id, "cycle", upto):
+        if isinstance(cycle.state, CycleState) and cycle.state.card.closings:
+            course = course_of(cycle.state, organisation.policy, organisation.zone)
+            span = map(schema.microseconds, (course.start, course.last))
+            yield Ended(cycle.goal_id, cycle.state.card.closings[0].position, *span)
+
+
+Telling = Callable[[Key, int], tuple[Run | None, bool]]
+"""Tells cards behind a place in the order, of so many at most, and whether more are left."""
+
+
+def _page(tellings: Iterable[Telling], after: Key, at_most: int) -> Part:
+    """What is told one after the other, until there is no more room."""
+    runs, has_more, left = list[Run](), False, at_most
+    for tell in tellings:
+        run, has_more = tell(after, left)
+        if run is not None:
+            runs.append(run)
+            left -= run.length
+        if has_more:
+            break
+    last = runs[-1].last if runs else after
+    return Part(tuple(run.told for run in runs), at_most - left, last, has_more)
 
 
 class CardsOfCycles:
@@ -112,34 +129,92 @@ class CardsOfCycles:
         self._organisation = organisation
         self._picture = picture
         self._limit = limit
+        self._kept: list[tuple[str, CycleCards | None]] | None = None
 
     def page(self, kind: str, cycles: Iterable[Goal], after: Key, at_most: int) -> Part:
         """The cards of a kind behind a place in the order.
 
         `cycles` are those that are told of, in order.
         """
-        runs, has_more, left = list[Run](), False, at_most
-        for cycle in cycles:
-            if cycle.goal_id >= after[0] and not has_more:
-                run, has_more = self._run(kind, cycle, after, left)
-                if run is not None:
-                    runs.append(run)
-                    left -= run.length
-        last = runs[-1].last if runs else after
-        return Part(tuple(run.told for run in runs), at_most - left, last, has_more)
+        return _page(
+            (self._run(kind, cycle) for cycle in cycles if cycle.goal_id >= after[0]),
+            after,
+            at_most,
+        )
 
-    def _run(self, kind: str, cycle: Goal, after: Key, at_most: int) -> tuple[Run | None, bool]:
-        found = self.all_of(cycle)
-        if found is not None:
-            cards = found.by_kind[kind]
-        else:
+    def page_of_units(
+        self,
+        kind: str,
+        cycles: Iterable[Goal],
+        unit_ids: Collection[str],
+        goals: Callable[[set[str]], Iterable[Goal]],
+        after: Key,
+        at_most: int,
+    ) -> Part:
+        """The same of what some units carry; `goals` gives that of cycles whose cards are not kept.
+
+        No cards are made for it that are not asked for.
+        """
+        runs: list[Telling] = []
+        for is_kept, some in groupby(self._kept_of(cycles), lambda each: each[1] is not None):
+            if is_kept:
+                runs += [partial(each.of_units, unit_ids, kind) for _, each in some if each]
+            else:
+                runs.append(partial(self._told_of, kind, goals({cycle_id for cycle_id, _ in some})))
+        return _page(runs, after, at_most)
+
+    def page_of_goal(
+        self,
+        kind: str,
+        cycle: Goal,
+        objective_id: str,
+        key_result_id: str | None,
+        after: Key,
+        at_most: int,
+    ) -> Part | None:
+        """The same of an objective, or of one of its key results; None, where they are not kept."""
+        cards = self.kept_of(cycle)
+        if cards is None:
+            return None
+        telling = partial(cards.of_objectives, [objective_id], kind)
+        if key_result_id is not None:
+            telling = partial(cards.of_key_result, objective_id, key_result_id)
+        return _page([telling], after, at_most)
+
+    def _kept_of(self, cycles: Iterable[Goal]) -> list[tuple[str, CycleCards | None]]:
+        """All cards of each cycle, as far as they are kept."""
+        if self._kept is None:
+            self._kept = [(cycle.goal_id, self.kept_of(cycle)) for cycle in cycles]
+            for _, cards in self._kept:
+                if cards is not None:
+                    self._reader.leave_out(cards.objective_ids)
+        return self._kept
+
+    def _run(self, kind: str, cycle: Goal) -> "Telling":
+        def told(after: Key, at_most: int) -> tuple[Run | None, bool]:
+            cards = self.all_of(cycle)
+            if cards is not None:
+                return cards.by_kind[kind].told(after, at_most)
             start = after if after[0] == cycle.goal_id else FIRST
-            goals = self._goals(kind, cycle, start, at_most + 1)
-            cards = self._made(kind, goals[:at_most])
-            if len(goals) > at_most:
-                return cards.after(FIRST, at_most), True
-        run = cards.after(after, at_most)
-        return run, cards.has_after(after if run is None else run.last)
+            return self._told_of(kind, self._goals(kind, cycle, start, at_most + 1), after, at_most)
+
+        return told
+
+    def _told_of(
+        self, kind: str, goals: Iterable[Goal], after: Key, at_most: int
+    ) -> tuple[Run | None, bool]:
+        """The cards of some goals, all of which come after a place in the order."""
+        some = list(islice(goals, at_most + 1))
+        run, _ = self._made(kind, some[:at_most]).told(after, at_most)
+        return run, len(some) > at_most
+
+    def kept_of(self, cycle: Goal) -> CycleCards | None:
+        """All cards of a closed cycle, if they are kept and it is known that they hold."""
+        reader, seen = self._reader, self._picture.seen
+        key = settled(
+            reader, self._organisation_id, self._organisation, cycle, seen, may_look=False
+        )
+        return None if key is None else reader.kept.cards.get(key)
 
     def all_of(self, cycle: Goal) -> CycleCards | None:
         """All cards of a cycle, if they are kept or may be made at once."""
@@ -198,12 +273,17 @@ class CardsOfCycles:
             for objective, below in self._picture.objectives_with_key_results(some):
                 objectives.append(objective)
                 key_results += below
+        of_units: dict[str, list[str]] = defaultdict(list)
+        for each in objectives:
+            of_units[each.unit_id].append(each.objective_id)
         return CycleCards(
+            cycle_id,
             Cards([(cycle_id, "", each.objective_id) for each in objectives], _told(objectives)),
             Cards(
                 [(cycle_id, each.objective_id, each.key_result_id) for each in key_results],
                 _told(key_results),
             ),
+            dict(of_units),
         )
 
     def _goals(self, kind: str, cycle: Goal, after: Key, at_most: int) -> list[Goal]:

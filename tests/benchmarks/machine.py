@@ -47,7 +47,7 @@ def this_machine(place: Path) -> Machine:
         measured_at=datetime.now(UTC),
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
-        memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        memory_gib=round(memory_bytes() / 2**30, 1),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         nats_server=_nats_server_version(),
@@ -57,6 +57,11 @@ def this_machine(place: Path) -> Machine:
         fsync_p99_ms=quantile(fsyncs, 0.99) * MILLISECONDS,
         load_before=os.getloadavg()[0],
     )
+
+
+def memory_bytes() -> int:
+    """All there is."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _fsyncs_s(place: Path) -> list[float]:

@@ -19,6 +19,7 @@ import nats
 from services.embedded import launch, readiness
 from services.embedded.nats_server import NatsServer
 from services.ledger.store.streams import StreamSettings, ensure_stream
+from tests.benchmarks.machine import memory_bytes
 from tests.waiting import wait_until
 
 HOST: Final = "127.0.0.1"
@@ -26,6 +27,9 @@ HOW_TO_INSTALL: Final = "make bench without PEERS=0 installs it"
 POSTGRESQL_USER: Final = "bench"
 POSTGRESQL_DATABASE: Final = "postgres"
 DEBIAN_POSTGRESQL: Final = Path("/usr/lib/postgresql")
+BUFFERS_PART: Final = 4
+"""This part of the machine's memory holds pages, as PostgreSQL's manual advises: without being told
+it is 128 MB."""
 PLACES_ABOVE: Final = 2
 """How many directories above a peer's are the run's own."""
 START_S: Final = 300.0
@@ -103,6 +107,7 @@ def postgresql(home: Path) -> Iterator[str]:
     serve = [str(programs / "postgres"), "-D", str(data), f"-cport={port}"]
     serve += [f"-clisten_addresses={HOST}", "-cunix_socket_directories="]
     serve += ["-cfsync=on", "-csynchronous_commit=on"]
+    serve += [f"-cshared_buffers={memory_bytes() // BUFFERS_PART // 2**20}MB"]
     with log_file.open("wb") as log:
         subprocess.run(make, check=True, user=user, cwd="/", stdout=log, stderr=log)
         process = subprocess.Popen(serve, user=user, cwd="/", stdout=log, stderr=log)

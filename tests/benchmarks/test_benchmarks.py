@@ -16,7 +16,7 @@ FIRST_ROW: Final = {
     "readings": "raw atomic batches, 2 under way",
     "loading": "bare reading",
     "growth": "with 1,500 events",
-    "asof": "sqlite: one goal, any date",
+    "asof": "sqlite: closed cycles, made ahead",
     "feed": "bare reading and decoding",
     "cluster": "raw publish",
     "http": "constant response",

@@ -15,7 +15,7 @@ from services.projections import kept_cards
 from services.projections.as_of import Picture
 from services.projections.view_store import kept
 from services.projections.view_store.goals import Key
-from services.projections.view_store.kept import Cards, KeptResults
+from services.projections.view_store.kept import Cards, KeptResults, Range
 from services.projections.view_store.reader import FIRST
 from services.projections.view_store.store import ViewStore
 from tests.projections import company
@@ -161,6 +161,19 @@ def everything(as_of: str | None = None, known_at: str | None = None, **more: An
     return AsOf(as_of=as_of, known_at=known_at, limit=more.pop("limit", 1_000), **more)
 
 
+OF_GOALS = (
+    AsOf(unit="company", limit=1_000),
+    AsOf(unit="platform", limit=1_000),
+    AsOf(unit="sales", cycle="q3", limit=1_000),
+    AsOf(goal="objective/uptime"),
+    AsOf(goal="objective/through"),
+    AsOf(goal="objective/next"),
+    AsOf(goal="key_result/kr"),
+    AsOf(goal="key_result/linked"),
+)
+"""Questions about some goals, which take what is kept and make nothing that is not asked for."""
+
+
 def of_q3(answer: Goals) -> list[Any]:
     """The cards of its goals."""
     return [
@@ -200,6 +213,11 @@ def test_what_changes_after_a_cycle_was_closed_is_seen_from_then_on(
             anew = [ask.pages(first, now), Asker(store).pages(first, now)]
             assert anew[0] == anew[1]
             assert whole(anew[0]) == ask(query, Goals, now)
+            for some in OF_GOALS:
+                query = replace(some, as_of=as_of, known_at=known_at)
+                anew = [who.pages(replace(query, limit=1), now) for who in (ask, Asker(store))]
+                assert anew[0] == anew[1]
+                assert ask.raw(query, now) == Asker(store).raw(query, now)
 
 
 def test_the_cards_of_a_closed_cycle_are_made_once(store: ViewStore, made: list[str]) -> None:
@@ -316,17 +334,56 @@ def test_cards_are_told_from_any_place_in_their_order() -> None:
     keys = [("q", "", name) for name in "bdf"]
     cards = Cards(keys, [b'{"b":1}', b'{"d":22}', b'{"f":333}'])
 
-    def told(key: Key, at_most: int) -> list[Any] | None:
-        run = cards.after(key, at_most)
-        return None if run is None else [run.length, run.last, bytes(run.told)]
+    def told(after: Key, at_most: int, within: list[Range] | None = None) -> list[Any]:
+        run, has_more = cards.told(after, at_most, within)
+        return [*((run.length, run.last[2], bytes(run.told)) if run else ()), has_more]
 
-    assert told(FIRST, 2) == [2, ("q", "", "d"), b'{"b":1},{"d":22}']
-    assert cards.has_after(("q", "", "d"))
-    assert told(("q", "", "c"), 9) == [2, ("q", "", "f"), b'{"d":22},{"f":333}']
-    assert cards.after(("q", "", "f"), 9) is None
-    assert cards.after(FIRST, 0) is None
-    assert not cards.has_after(("q", "", "f"))
-    assert not Cards([], []).has_after(FIRST)
+    assert told(FIRST, 2) == [2, "d", b'{"b":1},{"d":22}', True]
+    assert told(("q", "", "c"), 9) == [2, "f", b'{"d":22},{"f":333}', False]
+    assert told(("q", "", "f"), 9) == [False]
+    assert told(FIRST, 0) == [True]
+    assert told(("q", "", "f"), 0) == [False]
+    assert Cards([], []).told(FIRST, 9) == (None, False)
+
+    def only(first: str, end: str) -> Range:
+        return ("q", "", first), ("q", "", end)
+
+    apart = [only("a", "c"), only("c", "d"), only("f", "g")]
+    assert told(FIRST, 9, apart) == [2, "f", b'{"b":1},{"f":333}', False]
+    assert told(FIRST, 1, apart) == [1, "b", b'{"b":1}', True]
+    assert told(("q", "", "b"), 1, apart) == [1, "f", b'{"f":333}', False]
+    assert told(FIRST, 9, []) == [False]
+
+
+def test_who_asks_of_some_goals_takes_the_cards_that_are_kept(
+    store: ViewStore, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = closed()
+    fill(store, log)
+    ask = Asker(store)
+    told = [ask.raw(query) for query in OF_GOALS]
+    assert "q3" in made
+    assert ask.keeps_ahead(NOW)
+    counted, tell = list[str](), Picture.key_results
+
+    def key_results(self: Picture, goals: Any) -> Any:
+        counted.extend(goal.cycle_id for goal in goals)
+        return tell(self, goals)
+
+    monkeypatch.setattr(Picture, "key_results", key_results)
+    made.clear()
+    assert [ask.raw(query) for query in OF_GOALS] == told
+    assert set(made) | set(counted) <= {"q4"}
+    # What comes now is not known to change nothing: who asks of some goals does not wait for that.
+    last = log.add(events.UnitRenamed("sales", name_was="Sales", name="Field"))
+    store.write(rows_of([last], store), last.position, last.position)
+    made.clear()
+    ask.raw(OF_GOALS[0])
+    assert "q3" in made
+    ask(everything(), Goals)
+    made.clear()
+    ask.raw(OF_GOALS[0])
+    assert made == ["q4"]
 
 
 def test_of_what_was_worked_out_what_was_looked_at_longest_ago_goes_first() -> None:

@@ -8,7 +8,7 @@ here looks into the database for them no more. They take half a KiB each.
 
 import threading
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import (
     Callable,
@@ -23,7 +23,7 @@ from collections.abc import (
 from copy import copy
 from datetime import datetime
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -31,6 +31,7 @@ from goal_contracts.queries import Alert, RollUp, UnitCard
 from msgspec import Raw
 
 from services.projections.view_store.goals import Goal, Key
+from services.projections.view_store.late import Late
 
 KINDS: Final = frozenset({"organisation", "unit", "cycle"})
 VERSIONS_MAX: Final = 50_000
@@ -59,8 +60,8 @@ CARD_BYTES: Final = 256
 """What a card takes beside what is told of it: its place in the order."""
 KPI_CARDS_BYTES_MAX: Final = 32 * 2**20
 """And of those of KPIs, without what they are found by, which takes half as much."""
-SETTLED_MAX: Final = 1_000
-"""Of so many cycles, each from one moment, it is kept what their cards depend on."""
+LATE_MAX: Final = 500_000
+"""So many positions are kept at most at which something came to cycles that were closed."""
 
 NEARLY: Final = 0.75
 
@@ -151,8 +152,12 @@ class Versions:
                     yield Version(kind, goal, position)
 
 
+Range = tuple[Key, Key]
+"""From a place in the order up to another, which does not belong to it."""
+
+
 class Run(NamedTuple):
-    """Cards that follow on one another, as JSON with commas between, and the place of the last."""
+    """Cards in their order, as JSON with commas between, and the place of the last."""
 
     length: int
     last: Key
@@ -172,35 +177,96 @@ class Cards:
         """The bytes they take."""
         return len(self._told) + CARD_BYTES * len(self._keys)
 
-    def after(self, key: Key, at_most: int) -> Run | None:
-        """Those behind a place in the order, if there are any."""
-        first = bisect_right(self._keys, key)
-        end = min(first + at_most, len(self._keys))
-        if end <= first:
-            return None
-        start = self._ends[first - 1] if first else 0
-        return Run(
-            end - first, self._keys[end - 1], Raw(self._told[start : self._ends[end - 1] - 1])
-        )
+    def told(
+        self, after: Key, at_most: int, within: Iterable[Range] | None = None
+    ) -> tuple[Run | None, bool]:
+        """Those behind a place in the order, if there are any, and whether more of them are left.
+
+        With `within` only those in some ranges, which come in order.
+        """
+        start, length, last = bisect_right(self._keys, after), 0, after
+        pieces: list[bytes] = []
+        whole = [(0, len(self._keys))]
+        for begin, end in whole if within is None else map(self._places, within):
+            first = max(begin, start)
+            stop = min(end, first + at_most - length)
+            if first < stop:
+                pieces.append(self._told[self._start_of(first) : self._ends[stop - 1] - 1])
+                length, last = length + stop - first, self._keys[stop - 1]
+            if max(first, stop) < end:
+                return _run(length, last, pieces), True
+        return _run(length, last, pieces), False
 
     def all(self) -> bytes:
         """All of them as a list."""
         return b"[" + self._told + b"]"
 
-    def has_after(self, key: Key) -> bool:
-        """Whether there are any."""
-        return bool(self._keys) and self._keys[-1] > key
+    def _start_of(self, place: int) -> int:
+        return self._ends[place - 1] if place else 0
+
+    def _places(self, within: Range) -> tuple[int, int]:
+        return bisect_left(self._keys, within[0]), bisect_left(self._keys, within[1])
+
+
+def _run(length: int, last: Key, pieces: Sequence[bytes]) -> Run | None:
+    return Run(length, last, Raw(b",".join(pieces))) if pieces else None
 
 
 class CycleCards:
-    """All cards of a cycle's goals, by kind."""
+    """All cards of a cycle's goals, by kind, and the objectives of each unit, in order."""
 
-    def __init__(self, objectives: Cards, key_results: Cards) -> None:
+    def __init__(
+        self,
+        cycle_id: str,
+        objectives: Cards,
+        key_results: Cards,
+        of_units: Mapping[str, Sequence[str]],
+    ) -> None:
         self.by_kind = {"objective": objectives, "key_result": key_results}
+        self.objective_ids = frozenset(chain.from_iterable(of_units.values()))
+        self._cycle_id = cycle_id
+        self._of_units = of_units
 
     def __len__(self) -> int:
         """The bytes they take."""
         return sum(map(len, self.by_kind.values()))
+
+    def of_units(
+        self, unit_ids: Iterable[str], kind: str, after: Key, at_most: int
+    ) -> tuple[Run | None, bool]:
+        """The cards of the goals that some units carry, as Cards.told."""
+        carried = (self._of_units.get(each, ()) for each in unit_ids)
+        return self.of_objectives(sorted(chain.from_iterable(carried)), kind, after, at_most)
+
+    def of_objectives(
+        self, objective_ids: Iterable[str], kind: str, after: Key, at_most: int
+    ) -> tuple[Run | None, bool]:
+        """The same of some objectives, which come in order, or of their key results."""
+        ranges: Iterable[Range]
+        if kind == "objective":
+            ranges = (_only(self._cycle_id, "", each) for each in objective_ids)
+        else:
+            ranges = (
+                ((self._cycle_id, each, ""), (self._cycle_id, _next(each), ""))
+                for each in objective_ids
+            )
+        return self.by_kind[kind].told(after, at_most, ranges)
+
+    def of_key_result(
+        self, objective_id: str, key_result_id: str, after: Key, at_most: int
+    ) -> tuple[Run | None, bool]:
+        """The same of one of them."""
+        only = _only(self._cycle_id, objective_id, key_result_id)
+        return self.by_kind["key_result"].told(after, at_most, [only])
+
+
+def _only(cycle_id: str, objective_id: str, goal_id: str) -> Range:
+    return (cycle_id, objective_id, goal_id), (cycle_id, objective_id, _next(goal_id))
+
+
+def _next(text: str) -> str:
+    """The first of all that come after it."""
+    return f"{text}\0"
 
 
 class Kept:
@@ -213,7 +279,7 @@ class Kept:
         self.cards = KeptResults[CycleCards](CARDS_BYTES_MAX)
         self.cards_cut = KeptResults[CycleCards](CARDS_CUT_BYTES_MAX)
         self.kpi_cards = KeptResults[bytes](KPI_CARDS_BYTES_MAX)
-        self.settled = KeptResults[list[Hashable]](SETTLED_MAX)
+        self.late = KeptResults[Late](LATE_MAX)
         self.below = KeptBelow()
         self._versions: OrderedDict[str, Versions] = OrderedDict()
         self._known_at: dict[str, datetime] = {}

@@ -7,7 +7,7 @@ up to which goals had come to be (see as_of).
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from itertools import groupby, starmap
@@ -33,9 +33,8 @@ from services.projections.view_store import kept, schema, selects
 from services.projections.view_store.change_reader import ChangeReader
 from services.projections.view_store.goals import Goal, Key
 from services.projections.view_store.kept import Kept, Version, Versions
-from services.projections.view_store.statements import (
-    Row,
-)
+from services.projections.view_store.late import Ended, Late
+from services.projections.view_store.statements import Row
 from services.projections.view_store.store import unless_lost
 from services.projections.views import current, standing
 from services.projections.views.current import KpiState, State
@@ -122,7 +121,8 @@ class Memory:
 
     def of(self, engine: Engine) -> Kept:
         """That of a database."""
-        return self._kept.setdefault(engine, Kept())
+        found = self._kept.get(engine)
+        return self._kept.setdefault(engine, Kept()) if found is None else found
 
 
 @contextmanager
@@ -162,6 +162,11 @@ class Reader:
         self._ever: dict[frozenset[str], dict[str, list[str]]] = {}
         """By units: by kind all that they have ever carried."""
         self._carried: dict[tuple[int, frozenset[str]], list[ObjectiveCard]] = {}
+        self._left_out: list[Container[str]] = []
+        self._homes: dict[tuple[str, str, int], Home] = {}
+        """By kind, id and structure."""
+        self._readings: dict[tuple[str, int, datetime], list[ReadingRow]] = {}
+        """By KPI, known and as of."""
 
     def organisations(self) -> list[str]:
         """All there are, in order."""
@@ -188,13 +193,6 @@ class Reader:
             return None if last is None else last[1]
 
         return self.kept.knows_of_later(organisation_id, at, latest)
-
-    def last_in_cycle(self, organisation_id: str, cycle_id: str, at_most: int) -> int:
-        """The position of the last event of a cycle or its goals at or before another; 0, none."""
-        rows = selects.LAST_IN_CYCLE.rows(
-            self._connection, organisation_id=organisation_id, cycle_id=cycle_id, at_most=at_most
-        )
-        return rows[0][0] if rows else 0
 
     def _versions(self, organisation_id: str, kind: str, structure: int) -> Versions | None:
         """What is kept of things of that kind; None, where it may not reach as far."""
@@ -230,6 +228,8 @@ class Reader:
         if (versions := self._versions(organisation_id, kind, POSITION_MAX)) is not None:
             began = versions.began(kind, goal_id)
             return None if began is None else Home("", "", began, has_comments=False)
+        if (home := self._homes.get((kind, goal_id, structure))) is not None:
+            return home
         rows = selects.HOME_OF.rows(
             self._connection,
             organisation_id=organisation_id,
@@ -239,12 +239,37 @@ class Reader:
         )
         if not rows:
             return None
-        ((cycle_id, objective_id, _, state, objective, position, has_comments),) = rows
+        return self._home(kind, goal_id, structure, rows[0])
+
+    def home_known_at(
+        self, organisation_id: str, kind: str, goal_id: str, known_at: datetime
+    ) -> int | None:
+        """The position that was known at a moment, and the home from there, which is remembered.
+
+        None, if there is no such thing, or nothing would be saved.
+        """
+        if kind in kept.KINDS:
+            return None
+        rows = selects.HOME_KNOWN_AT.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            kind=kind,
+            goal_id=goal_id,
+            known_at=known_at,
+        )
+        if not rows:
+            return None
+        *row, position = rows[0]
+        self._homes[kind, goal_id, position] = self._home(kind, goal_id, position, row)
+        return int(position)
+
+    def _home(self, kind: str, goal_id: str, structure: int, row: Sequence[Any]) -> Home:
+        cycle_id, objective_id, _, state, objective, position, has_comments = row
         of_kind, of_objectives = self._stood[kind, structure], self._stood["objective", structure]
-        of_kind[goal_id] = None if state is None else _goal(kind, rows[0][:4])
+        of_kind[goal_id] = None if state is None else _goal(kind, tuple(row[:4]))
         if objective is not None:
-            row = cycle_id, "", objective_id, objective
-            of_objectives.setdefault(objective_id, _goal("objective", row))
+            of_objective = cycle_id, "", objective_id, objective
+            of_objectives.setdefault(objective_id, _goal("objective", of_objective))
         return Home(cycle_id, objective_id, position, bool(has_comments))
 
     def goals(
@@ -441,6 +466,10 @@ class Reader:
             ]
         return self._carried[key]
 
+    def leave_out(self, objective_ids: Container[str]) -> None:
+        """Of what units carried, tell no more of some objectives: whoever asks knows of them."""
+        self._left_out.append(objective_ids)
+
     def _ever_of_units(
         self, organisation_id: str, kind: str, unit_ids: Collection[str]
     ) -> list[str]:
@@ -454,7 +483,8 @@ class Reader:
                 [(each_kind, unit_id) for each_kind in ("objective", "kpi") for unit_id in key],
                 organisation_id=organisation_id,
             ):
-                found[of_kind].append(goal_id)
+                if of_kind != "objective" or not any(goal_id in each for each in self._left_out):
+                    found[of_kind].append(goal_id)
         return self._ever[key][kind]
 
     def alignments(
@@ -531,6 +561,37 @@ class Reader:
         )
         return [row[0] for row in rows]
 
+    # ------------------------------------------------------------------ late
+
+    def late(
+        self, organisation_id: str, known: int, ended: Callable[[int], Iterable[Ended]]
+    ) -> Late:
+        """What came to closed cycles, up to a position at least.
+
+        `ended` gives all that were closed up to another.
+        """
+        late = self.late_known(organisation_id)
+        if late.upto >= known:
+            return late
+        upto = max(known, self._position)
+        of_cycles = [
+            (each.cycle_id, max(each.closed, late.upto), each.since, each.until)
+            for each in ended(upto)
+        ]
+        bounds = {"organisation_id": organisation_id, "known": upto}
+        done = selects.DONE_LATE.rows(
+            self._connection, [(cycle_id, after) for cycle_id, after, *_ in of_cycles], **bounds
+        )
+        said = selects.SAID_LATE.rows(self._connection, of_cycles, **bounds)
+        late = late.with_more(upto, done, said)
+        self.kept.late.put(organisation_id, late)
+        return late
+
+    def late_known(self, organisation_id: str) -> Late:
+        """What of it is known already, up to whatever position."""
+        late = self.kept.late.get(organisation_id)
+        return Late() if late is None else late
+
     # ------------------------------------------------------------------ check-ins and readings
 
     def check_ins(
@@ -571,6 +632,8 @@ class Reader:
         self, organisation_id: str, kpi_id: str, known: int, as_of: datetime
     ) -> list[ReadingRow]:
         """What was said of a KPI, in the order of the keys."""
+        if (found := self._readings.get((kpi_id, known, as_of))) is not None:
+            return found
         rows = selects.READINGS.rows(
             self._connection,
             organisation_id=organisation_id,
@@ -579,6 +642,28 @@ class Reader:
             as_of=as_of,
         )
         return list(map(ReadingRow._make, rows))
+
+    def readings_known_at(
+        self, organisation_id: str, kpi_id: str, known_at: datetime
+    ) -> int | None:
+        """The position that was known at a moment, and the readings by then, which are remembered.
+
+        None, if there are none.
+        """
+        rows = selects.READINGS_KNOWN_AT.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            kpi_id=kpi_id,
+            known_at=known_at,
+            as_of=known_at,
+        )
+        if not rows:
+            return None
+        position: int = rows[0][-1]
+        # Asked for in order, a database would order them anew, for the moment beside them.
+        found = sorted((ReadingRow._make(row[:-1]) for row in rows), key=_in_order)
+        self._readings[kpi_id, position, known_at] = found
+        return position
 
     def counting_readings(
         self, organisation_id: str, spans: Iterable[Span], known: int
@@ -612,25 +697,6 @@ class Reader:
         for of_span in found.values():
             of_span.sort(key=_in_order)
         return found
-
-    def last_said_of(
-        self,
-        organisation_id: str,
-        kpi_ids: Iterable[str],
-        since: datetime,
-        until: datetime,
-        known: int,
-    ) -> int:
-        """The position of what was said last of the periods of some KPIs in a span; 0, nothing."""
-        rows = selects.LAST_SAID_OF.rows(
-            self._connection,
-            kpi_ids,
-            organisation_id=organisation_id,
-            since=since,
-            until=until,
-            known=known,
-        )
-        return max((row[0] for row in rows if row[0] is not None), default=0)
 
     def there(
         self, organisation_id: str, kind: str, goal_ids: Iterable[str], position: int

@@ -45,6 +45,21 @@ _ONE: Final[ColumnElement[Any]] = literal_column("1")
 """As a limit: told with the text, so that a database can count on it."""
 
 
+_POSITION_KNOWN_AT: Final = (
+    select(schema.event.c.position)
+    .where(
+        schema.event.c.organisation_id == _ORGANISATION,
+        schema.event.c.known_at_max <= bindparam("known_at"),
+    )
+    .order_by(schema.event.c.known_at_max.desc(), schema.event.c.position.desc())
+    .limit(_ONE)
+)
+"""The greatest position whose running maximum of `known_at` is not after a date."""
+_AT: Final = _POSITION_KNOWN_AT.subquery("moment")
+_MOMENT: Final = _AT.c
+"""The same, for a statement that asks from there."""
+
+
 def _of_goal(version: Any) -> tuple[ColumnElement[bool], ...]:  # noqa: ANN401  # columns of a table
     goal = schema.goal.c
     return (
@@ -81,7 +96,7 @@ def _of_last_version(
         .where(*where, _LAST.position <= at_most)
         .order_by(_LAST.position.desc())
         .limit(_ONE)
-        .correlate(schema.goal)
+        .correlate(schema.goal, _AT)
         .scalar_subquery()
         .label(None)
     )
@@ -230,12 +245,13 @@ def _last_check_in(listed: FromClause) -> Select[*tuple[Any, ...]]:
     return select(last).select_from(listed).join(last, true())
 
 
-def _readings() -> Select[*tuple[Any, ...]]:
+def _readings(known: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
+    """What was said of a KPI."""
     column = schema.reading.c
     return select(schema.reading).where(
         column.organisation_id == _ORGANISATION,
         column.kpi_id == bindparam("kpi_id"),
-        column.position <= _KNOWN,
+        column.position <= known,
         column.effective_at <= _AS_OF,
     )
 
@@ -282,6 +298,85 @@ def _last_period(
     )
 
 
+def _done_late(listed: FromClause) -> Select[*tuple[Any, ...]]:
+    """Where something happened in each listed cycle after a position."""
+    column = schema.event.c
+    return (
+        select(listed.c.cycle_id, column.position)
+        .select_from(listed)
+        .join(
+            schema.event,
+            and_(column.cycle_id == listed.c.cycle_id, column.position > listed.c.after),
+        )
+        .where(column.organisation_id == _ORGANISATION, column.position <= _KNOWN)
+    )
+
+
+def _said_late(listed: FromClause) -> Select[*tuple[Any, ...]]:
+    """Where, after a position, something was said of the time of each listed cycle.
+
+    It was of the KPIs that its key results follow or have followed.
+    """
+    row, link = schema.reading.c, schema.link.c
+    return (
+        select(listed.c.cycle_id, row.position)
+        .select_from(listed)
+        .join(schema.link, link.cycle_id == listed.c.cycle_id)
+        .join(
+            schema.reading,
+            and_(
+                row.kpi_id == link.kpi_id,
+                row.effective_at >= listed.c.since,
+                row.effective_at <= listed.c.until,
+                row.position > listed.c.after,
+            ),
+        )
+        .where(
+            link.organisation_id == _ORGANISATION,
+            link.position <= _KNOWN,
+            row.organisation_id == _ORGANISATION,
+            row.position <= _KNOWN,
+        )
+    )
+
+
+def _home_of(structure: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
+    """Where a thing belongs, how it and its objective stood, and whether it was commented on."""
+    goal, change = schema.goal.c, schema.change.c
+    of_objective = (
+        _LAST.organisation_id == goal.organisation_id,
+        _LAST.kind == literal_column("'objective'"),
+        _LAST.goal_id == goal.objective_id,
+    )
+    is_commented = (
+        select(_ONE)
+        .where(
+            change.organisation_id == goal.organisation_id,
+            change.kind == goal.kind,
+            change.goal_id == goal.goal_id,
+            schema.IS_COMMENT,
+        )
+        .correlate(schema.goal)
+        .exists()
+    )
+    return select(
+        *KEY,
+        _last_state(structure, *_of_goal(_LAST)),
+        _last_state(structure, *of_objective),
+        goal.position,
+        is_commented,
+    ).where(
+        goal.organisation_id == _ORGANISATION,
+        goal.kind == _KIND,
+        goal.goal_id == bindparam("goal_id"),
+    )
+
+
+def _at_moment(wanted: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """The same from the moment's position, which comes last."""
+    return wanted.add_columns(_MOMENT.position)
+
+
 def _once_missed(is_listed: IsListed) -> Select[*tuple[Any, ...]]:
     """What was said of the periods that were missed; twice, where several were missed at once."""
     row = schema.reading.c
@@ -316,25 +411,7 @@ LAST_POSITION: Final = Statement(
     .order_by(schema.event.c.position.desc())
     .limit(_ONE)
 )
-LAST_IN_CYCLE: Final = Statement(
-    select(schema.event.c.position)
-    .where(
-        schema.event.c.organisation_id == _ORGANISATION,
-        schema.event.c.cycle_id == bindparam("cycle_id"),
-        schema.event.c.position <= bindparam("at_most"),
-    )
-    .order_by(schema.event.c.position.desc())
-    .limit(_ONE)
-)
-POSITION_KNOWN_AT: Final = Statement(
-    select(schema.event.c.position)
-    .where(
-        schema.event.c.organisation_id == _ORGANISATION,
-        schema.event.c.known_at_max <= bindparam("known_at"),
-    )
-    .order_by(schema.event.c.known_at_max.desc(), schema.event.c.position.desc())
-    .limit(_ONE)
-)
+POSITION_KNOWN_AT: Final = Statement(_POSITION_KNOWN_AT)
 VERSIONS: Final = Statement(
     select(*_VERSION_KEY, schema.goal_version.c.position, schema.goal_version.c.state)
     .select_from(schema.goal)
@@ -345,31 +422,8 @@ VERSIONS: Final = Statement(
         schema.goal_version.c.position > bindparam("after"),
     )
 )
-HOME_OF: Final = Statement(
-    select(
-        *KEY,
-        _last_state(_STRUCTURE, *_of_goal(_LAST)),
-        _last_state(
-            _STRUCTURE,
-            _LAST.organisation_id == schema.goal.c.organisation_id,
-            _LAST.kind == literal_column("'objective'"),
-            _LAST.goal_id == schema.goal.c.objective_id,
-        ),
-        schema.goal.c.position,
-        select(_ONE)
-        .where(
-            schema.change.c.organisation_id == schema.goal.c.organisation_id,
-            schema.change.c.kind == schema.goal.c.kind,
-            schema.change.c.goal_id == schema.goal.c.goal_id,
-            schema.IS_COMMENT,
-        )
-        .exists(),
-    ).where(
-        schema.goal.c.organisation_id == _ORGANISATION,
-        schema.goal.c.kind == _KIND,
-        schema.goal.c.goal_id == bindparam("goal_id"),
-    )
-)
+HOME_OF: Final = Statement(_home_of(_STRUCTURE))
+HOME_KNOWN_AT: Final = Statement(_at_moment(_home_of(_MOMENT.position)))
 THERE: Final = ListStatement(
     lambda is_listed: select(schema.goal.c.goal_id).where(
         schema.goal.c.organisation_id == _ORGANISATION,
@@ -479,7 +533,8 @@ CHECK_INS: Final = ListStatement(
 LAST_CHECK_INS: Final = TableStatement(
     {"key_result_id": Text}, _last_check_ins, select_lateral=_last_check_in
 )
-READINGS: Final = Statement(_readings().order_by(*schema.reading.primary_key))
+READINGS: Final = Statement(_readings(_KNOWN).order_by(*schema.reading.primary_key))
+READINGS_KNOWN_AT: Final = Statement(_at_moment(_readings(_MOMENT.position)))
 SERIES: Final = ListStatement(
     lambda is_listed: select(schema.reading).where(
         schema.reading.c.organisation_id == _ORGANISATION,
@@ -492,14 +547,9 @@ LAST_SAID: Final = TableStatement(
     {"kpi_id": Text, "since": BigInteger, "until": BigInteger}, _last_said
 )
 LAST_READINGS: Final = TableStatement({"kpi_id": Text}, _last_readings)
-LAST_SAID_OF: Final = ListStatement(
-    lambda is_listed: select(func.max(schema.reading.c.position)).where(
-        schema.reading.c.organisation_id == _ORGANISATION,
-        is_listed(schema.reading.c.kpi_id),
-        schema.reading.c.effective_at >= bindparam("since"),
-        schema.reading.c.effective_at <= bindparam("until"),
-        schema.reading.c.position <= _KNOWN,
-    )
+DONE_LATE: Final = TableStatement({"cycle_id": Text, "after": BigInteger}, _done_late)
+SAID_LATE: Final = TableStatement(
+    {"cycle_id": Text, "after": BigInteger, "since": BigInteger, "until": BigInteger}, _said_late
 )
 ONCE_MISSED: Final = ListStatement(_once_missed)
 COMMENTS: Final = Statement(
