@@ -309,10 +309,17 @@ class Picture:
 
     def missed(self, kpi_ids: Sequence[str]) -> dict[str, Sequence[ReadingRow]]:
         """The periods of some KPIs that were missed and have no reading since, the last of them."""
-        once = self._reader.missed_of(
-            self._organisation_id, kpi_ids, self.seen.known, self.seen.as_of
+        return _still_missed(
+            self._reader.missed_of(self._organisation_id, kpi_ids, self.seen.known, self.seen.as_of)
         )
-        return {key: standing.still_missed(rows)[-MISSED_MAX:] for key, rows in once.items()}
+
+    def missed_between(self, after: str, last: str) -> dict[str, Sequence[ReadingRow]]:
+        """The same of all KPIs behind an id, up to another."""
+        return _still_missed(
+            self._reader.missed_between(
+                self._organisation_id, after, last, self.seen.known, self.seen.as_of
+            )
+        )
 
     def kpi(
         self, state: KpiState, rows: Sequence[ReadingRow], stands: Sequence[ReadingRow]
@@ -550,6 +557,10 @@ class Picture:
             self._organisation_id, spans.values(), self.seen.known
         )
         self._readings |= {key: counting.get(span) for key, span in spans.items()}
+
+
+def _still_missed(once: Mapping[str, Sequence[ReadingRow]]) -> dict[str, Sequence[ReadingRow]]:
+    return {key: standing.still_missed(rows)[-MISSED_MAX:] for key, rows in once.items()}
 
 
 def _named(objective_id: str, key_results: Iterable[KeyResultCard]) -> list[str]:

@@ -323,7 +323,7 @@ class CardsOfKpis:
         bounds = self._organisation_id, seen.known, seen.structure
         marks = self._reader.kpi_marks(*bounds, seen.as_of, after=after[2], limit=at_most + 1)
         has_more, marks = len(marks) > at_most, marks[:at_most]
-        missed = self._picture.missed([mark.kpi_id for mark in marks])
+        missed = self._picture.missed_between(after[2], marks[-1].kpi_id) if marks else {}
         keys: dict[str, Hashable] = {}
         for mark in marks:
             rows = missed.get(mark.kpi_id, ())

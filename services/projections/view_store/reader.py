@@ -757,6 +757,20 @@ class Reader:
         )
         return _by_kpi(rows)
 
+    def missed_between(
+        self, organisation_id: str, after: str, last: str, known: int, as_of: datetime
+    ) -> dict[str, list[ReadingRow]]:
+        """The same of all KPIs behind an id, up to another."""
+        rows = selects.ONCE_MISSED_BETWEEN.rows(
+            self._connection,
+            organisation_id=organisation_id,
+            after=after,
+            last=last,
+            known=known,
+            as_of=as_of,
+        )
+        return _by_kpi(rows)
+
     # ------------------------------------------------------------------ history, replay, export
 
     def touched(self, organisation_id: str, after: int, last: int) -> dict[str, list[str]]:

@@ -552,6 +552,9 @@ SAID_LATE: Final = TableStatement(
     {"cycle_id": Text, "after": BigInteger, "since": BigInteger, "until": BigInteger}, _said_late
 )
 ONCE_MISSED: Final = ListStatement(_once_missed)
+ONCE_MISSED_BETWEEN: Final = Statement(
+    _once_missed(lambda of: and_(of > bindparam("after"), of <= bindparam("last")))
+)
 COMMENTS: Final = Statement(
     select(schema.change)
     .where(
