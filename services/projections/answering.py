@@ -467,12 +467,31 @@ class Asked:
         filters = _filters(query)
         for kind, goal_id in filters.items():
             self._require(kind, goal_id, max(before.known, after.known))
+        if "unit" in filters:
+            self._leave_out_what_stayed(filters["unit"], before, after)
         sides = self._side(before, filters), self._side(after, filters)
         told, end = Comparison(self._reader, self._organisation_id, *sides).page(place, limit)
         if end is None:
             return told
         cursor = cursor_of(before, cursor_of(after, end.section, *end.key))
         return msgspec.structs.replace(told, cursor=cursor)
+
+    def _leave_out_what_stayed(self, unit_id: str, before: Vantage, after: Vantage) -> None:
+        """Of goals whose kept cards are the same ones at both moments nothing is to be told."""
+        if self._units_below(unit_id, before) != self._units_below(unit_id, after):
+            return
+        then, now = (
+            {
+                cycle.goal_id: cards
+                for cycle in self._goals("cycle", {}, seen, FIRST)
+                if (cards := of_cycles.kept_of(cycle)) is not None
+            }
+            for seen in (before, after)
+            for of_cycles in [self._cards_of_cycles(self._picture(seen), 0)]
+        )
+        for cycle_id, cards in then.items():
+            if now.get(cycle_id) is cards:
+                self._reader.leave_out(cards.objective_ids)
 
     def _side(self, seen: Vantage, filters: dict[str, str]) -> Side:
         """What AsOf shows of a moment, as it is wanted."""

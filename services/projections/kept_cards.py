@@ -210,11 +210,15 @@ class CardsOfCycles:
 
     def kept_of(self, cycle: Goal) -> CycleCards | None:
         """All cards of a closed cycle, if they are kept and it is known that they hold."""
-        reader, seen = self._reader, self._picture.seen
         key = settled(
-            reader, self._organisation_id, self._organisation, cycle, seen, may_look=False
+            self._reader,
+            self._organisation_id,
+            self._organisation,
+            cycle,
+            self._picture.seen,
+            may_look=False,
         )
-        return None if key is None else reader.kept.cards.get(key)
+        return None if key is None else self._reader.kept.cards.get(key)
 
     def all_of(self, cycle: Goal) -> CycleCards | None:
         """All cards of a cycle, if they are kept or may be made at once."""

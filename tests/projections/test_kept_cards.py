@@ -8,7 +8,7 @@ from goal_contracts import events
 from goal_contracts.events import Event
 from goal_contracts.measures import Milestone
 from goal_contracts.policy import Policy
-from goal_contracts.queries import AsOf, Goals, RolledUp, RollUps
+from goal_contracts.queries import AsOf, Diff, Differences, Goals, RolledUp, RollUps
 from msgspec.structs import replace
 
 from services.projections import kept_cards
@@ -218,6 +218,14 @@ def test_what_changes_after_a_cycle_was_closed_is_seen_from_then_on(
                 anew = [who.pages(replace(query, limit=1), now) for who in (ask, Asker(store))]
                 assert anew[0] == anew[1]
                 assert ask.raw(query, now) == Asker(store).raw(query, now)
+    for unit in ("company", "platform", "sales"):
+        for since in (f"@{closing}", "2025-11-14", "2025-09-01"):
+            diff = Diff(before=since, after=f"@{len(log)}", unit=unit, limit=1_000)
+            for two in (diff, replace(diff, before=diff.after, after=diff.before)):
+                told = ask(two, Differences, now)
+                assert told == Asker(store)(two, Differences, now)
+                pages = ask.pages(replace(two, limit=1), now)
+                assert [each for page in pages for each in page.things] == list(told.things)
 
 
 def test_the_cards_of_a_closed_cycle_are_made_once(store: ViewStore, made: list[str]) -> None:

@@ -47,8 +47,10 @@ AT_A_TIME: Final = 500
 FEW_UNITS: Final = 20
 """All that so many units have ever carried is looked through sooner than all goals of a cycle."""
 FIRST: Final = ("", "", "")
+_ORDER_OF_SERIES: Final = ("effective_at", "first_position", "position")
 _key: Final = itemgetter(0, 1, 2)
 """Of a goal its place in the order."""
+_reading_key: Final = itemgetter(*map(ReadingRow._fields.index, _ORDER_OF_SERIES))
 POSITION_MAX: Final = 2**63 - 1
 
 
@@ -661,8 +663,8 @@ class Reader:
             return None
         position: int = rows[0][-1]
         # Asked for in order, a database would order them anew, for the moment beside them.
-        found = sorted((ReadingRow._make(row[:-1]) for row in rows), key=_in_order)
-        self._readings[kpi_id, position, known_at] = found
+        rows = sorted(rows, key=_reading_key)
+        self._readings[kpi_id, position, known_at] = [ReadingRow._make(row[:-1]) for row in rows]
         return position
 
     def counting_readings(

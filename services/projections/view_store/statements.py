@@ -8,7 +8,6 @@ length: an array in PostgreSQL, JSON in SQLite.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from itertools import count
 from typing import Any, Final
 
@@ -161,8 +160,8 @@ class _Compiled:
         self._text = str(compiled)
         self._fixed = compiled.params
         self._by_place = compiled.positiontup or ()
-        self._told_as = [
-            (place, schema.instant if isinstance(column.type, schema.Instant) else Decimal)
+        self._told_as: list[tuple[int, Callable[[Sequence[Any]], list[Any]]]] = [
+            (place, schema.instants if isinstance(column.type, schema.Instant) else schema.decimals)
             for place, column in enumerate(select.selected_columns)
             if isinstance(column.type, schema.Instant | schema.Number)
         ]
@@ -179,7 +178,7 @@ class _Compiled:
     def _told(self, rows: Sequence[Row]) -> Sequence[Row]:
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for place, told in self._told_as:
-            columns[place] = [None if each is None else told(each) for each in columns[place]]
+            columns[place] = told(columns[place])
         return list(zip(*columns, strict=True))
 
 
