@@ -156,7 +156,7 @@ class CardsOfCycles:
         No cards are made for it that are not asked for.
         """
         runs: list[Telling] = []
-        for is_kept, some in groupby(self._kept_of(cycles), lambda each: each[1] is not None):
+        for is_kept, some in groupby(self._kept_of_all(cycles), lambda each: each[1] is not None):
             if is_kept:
                 runs += [partial(each.of_units, unit_ids, kind) for _, each in some if each]
             else:
@@ -181,7 +181,7 @@ class CardsOfCycles:
             telling = partial(cards.of_key_result, objective_id, key_result_id)
         return _page([telling], after, at_most)
 
-    def _kept_of(self, cycles: Iterable[Goal]) -> list[tuple[str, CycleCards | None]]:
+    def _kept_of_all(self, cycles: Iterable[Goal]) -> list[tuple[str, CycleCards | None]]:
         """All cards of each cycle, as far as they are kept."""
         if self._kept is None:
             self._kept = [(cycle.goal_id, self.kept_of(cycle)) for cycle in cycles]
@@ -190,7 +190,7 @@ class CardsOfCycles:
                     self._reader.leave_out(cards.objective_ids)
         return self._kept
 
-    def _run(self, kind: str, cycle: Goal) -> "Telling":
+    def _run(self, kind: str, cycle: Goal) -> Telling:
         def told(after: Key, at_most: int) -> tuple[Run | None, bool]:
             cards = self.all_of(cycle)
             if cards is not None:
