@@ -45,6 +45,8 @@ CANCEL_AGAIN_S: Final = 0.5
 AHEAD_MAX: Final = 20_000
 """Events that may be projected and wait, beside those that are being stored: the more are stored at
 once, the fewer pages of the database are written again and again."""
+LAID_IN_ORDER_FROM: Final = 100_000
+"""So many events that were behind are worth some seconds in which questions about readings wait."""
 SETTLED_EVERY: Final = 2_000
 """Events that are stored before the database puts them into their place."""
 
@@ -191,7 +193,7 @@ class Feed:
         ahead = Ahead(self.position)
         all_of_it = {
             asyncio.create_task(self._project_all(workers, ahead, last), name="views projected"),
-            asyncio.create_task(self._store_all(workers, ahead), name="views stored"),
+            asyncio.create_task(self._store_all(workers, ahead, last), name="views stored"),
             asyncio.create_task(self._settle_all(workers, ahead), name="views settled"),
         }
         try:
@@ -230,8 +232,12 @@ class Feed:
                     raise poison
                 await ahead.has_room(AHEAD_MAX)
 
-    async def _store_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
-        """Whatever has become rows while the last were being stored is stored at once."""
+    async def _store_all(self, workers: ThreadPoolExecutor, ahead: Ahead, last_now: int) -> None:
+        """Whatever has become rows while the last were being stored is stored at once.
+
+        A long stretch of the log is laid in order when its end, `last_now`, is there.
+        """
+        is_long = last_now - self.position >= LAID_IN_ORDER_FROM
         while True:
             rows, first, last = await ahead.take()
             started = time.perf_counter()
@@ -247,6 +253,19 @@ class Feed:
                 events=last - first + 1,
                 ms=round(took_s * 1_000, 1),
             )
+            if is_long and last >= last_now:
+                is_long = False
+                await self._lay_in_order(workers)
+
+    async def _lay_in_order(self, workers: ThreadPoolExecutor) -> None:
+        started = time.perf_counter()
+        try:
+            await finished(self.store.lay_in_order, workers)
+        except StoreUnavailable as error:  # it is a little slower like that
+            log.warning("views_not_laid_in_order", why=str(error))
+        else:
+            took_s = time.perf_counter() - started
+            log.info("views_laid_in_order", ms=round(took_s * 1_000, 1))
 
     async def _settle_all(self, workers: ThreadPoolExecutor, ahead: Ahead) -> None:
         """The database puts into its place what was stored, while more is."""

@@ -66,6 +66,7 @@ def _fill(stores: list[ViewStore], size: Size, say: Say) -> None:
         position = last
         say(f"filling the views: {position:,} events")
     for store in stores:
+        store.lay_in_order()  # as whoever reads in a long log does
         with store.engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -234,6 +234,44 @@ class Settled(ViewStore):
         self.at.append(self.position())
 
 
+class Laid(ViewStore):
+    """Says how far it was each time it was to be laid in order, and cannot."""
+
+    def __init__(self, store: ViewStore) -> None:
+        super().__init__(store.engine, "GOALS")
+        self.at: list[int] = []
+
+    def lay_in_order(self) -> None:
+        self.at.append(self.position())
+        raise StoreUnavailable("somebody reads")
+
+
+async def test_a_long_stretch_of_the_log_is_laid_in_order_once_its_end_is_there(
+    nats_client: Client,
+    stream: str,
+    log: Log,
+    store: ViewStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    *before, another, last = log
+    for recorded in before:
+        await append(nats_client, recorded)
+    short = Laid(store)
+    async with running(nats_client, stream, short) as feed:
+        assert await feed.reaches(len(before) - 10, 20)
+    monkeypatch.setattr("services.projections.feed.LAID_IN_ORDER_FROM", 1)
+    await append(nats_client, another)
+    laid = Laid(store)
+    async with running(nats_client, stream, laid) as feed:
+        assert await feed.reaches(len(before) + 1, 20)
+        await eventually(lambda: bool(laid.at))
+        # Where it cannot be, the views go on, and it is not tried again at each event.
+        await append(nats_client, last)
+        assert await feed.reaches(len(log), 20)
+        assert feed.health is None
+    assert (short.at, laid.at) == ([], [len(before) + 1])
+
+
 async def test_what_is_stored_is_settled_now_and_then(
     nats_client: Client,
     stream: str,

@@ -6,11 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.projections.view_store import schema
 from services.projections.view_store import store as view_store_of_rows
@@ -20,6 +22,7 @@ from services.projections.view_store.store import (
     ViewStore,
 )
 from services.projections.views import rows
+from tests.projections import company
 from tests.projections.company import life, opened
 from tests.projections.log import Asker, Log, fill, projected, rows_of, store_at, view_store
 from tests.waiting import wait_until
@@ -47,6 +50,40 @@ def test_a_table_has_the_columns_of_its_row() -> None:
     assert {each.name for each in fields(rows.Rows)} == set(schema.VIEWS) == set(row_of)
     for name, table in schema.VIEWS.items():
         assert tuple(table.columns.keys()) == row_of[name]._fields
+
+
+def test_what_was_said_of_a_kpi_is_laid_side_by_side(store: ViewStore) -> None:
+    log = opened()
+    kpis = [f"kpi-{number}" for number in range(5)]
+    for kpi in kpis:
+        log.add(replace(company.KPI, kpi_id=kpi))
+    for month in range(1, 10):
+        for kpi in kpis:
+            said = company.reading(f"2025-{month:02}-01/2025-{month:02}-28", "99")
+            log.add(replace(said, kpi_id=kpi))
+    fill(store, log)
+    before = Asker(store).export()
+    store.lay_in_order()
+    assert Asker(store).export() == before
+    with store.engine.connect() as connection:
+        lying = connection.exec_driver_sql("SELECT kpi_id FROM reading").scalars().all()
+    assert lying == sorted(lying)
+    assert len(lying) == 45
+
+
+def test_it_is_not_laid_in_order_while_somebody_holds_on_to_it(
+    store: ViewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_store_of_rows, "LAY_WAIT_S", 0.1)
+    fill(store, life())
+    refused: Any = pytest.raises(StoreUnavailable, match="lock timeout")
+    if store.engine.dialect.name == "sqlite":  # it lies in order by itself
+        refused = nullcontext()
+    with store.engine.begin() as reading:
+        reading.exec_driver_sql("SELECT count(*) FROM reading")
+        with refused:
+            store.lay_in_order()
+    store.lay_in_order()
 
 
 def test_what_is_settled_is_in_the_file_itself_while_somebody_writes(tmp_path: Path) -> None:
@@ -143,6 +180,7 @@ def _one_of_each(batch: rows.Rows) -> rows.Rows:
 WRITER = """
 import sys
 from pathlib import Path
+from tests.projections import company
 from tests.projections.company import life, opened
 from tests.projections.log import Log, fill, view_store
 from goal_contracts import events

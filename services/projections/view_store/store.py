@@ -32,6 +32,10 @@ VALUES_AT_ONCE: Final = 16_000
 """In one statement of SQLite, which takes 32,766 at most."""
 
 
+LAY_WAIT_S: Final = 5
+"""So long whoever reads has time to let go of a table, while all others wait behind."""
+
+
 class StoreUnavailable(Exception):
     """The database cannot be written or read at the moment."""
 
@@ -175,6 +179,18 @@ class ViewStore(TrackingRecorder):
         if self._engine.dialect.name == "sqlite":
             with unless_lost(), self._engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def lay_in_order(self) -> None:
+        """PostgreSQL: put what was said of a KPI side by side, where it came week after week.
+
+        It would be read from as many pages as there are rows. Whoever asks of readings meanwhile
+        waits, some seconds for a million of them. SQLite has them so. Raises StoreUnavailable, also
+        where others do not let go of them, and then all is as it was.
+        """
+        if self._engine.dialect.name == "postgresql":
+            with unless_lost(), self._engine.begin() as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LAY_WAIT_S}s'")
+                connection.exec_driver_sql("CLUSTER reading USING reading_pkey")
 
     def _advance(self, connection: Connection, before: int, last: int) -> None:
         if before == 0:
